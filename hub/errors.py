@@ -1,0 +1,53 @@
+"""Errors by who has to act. What a device did wrong is a value (`model.readings.Reject`), never raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class GridHubError(Exception):
+    """Base of every error that GridHub raises on purpose."""
+
+
+class Unavailable(GridHubError):
+    """A dependency is away; the loop that owns the work tries again after `after_s` seconds."""
+
+    def __init__(self, what: str, *, after_s: float = 1.0) -> None:
+        super().__init__(what)
+        self.after_s = after_s
+
+
+class JournalFull(Unavailable):
+    """The journal cannot be written (disk full, read-only); the hub goes on from memory and says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One thing wrong in a configuration file, with the place and the remedy."""
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        key = f" {self.key}:" if self.key else ""
+        remedy = f" → {self.remedy}" if self.remedy else ""
+        return f"{where}:{key} {self.message}{remedy}"
+
+
+class ConfigError(GridHubError):
+    """The operator's files are wrong. Carries every complaint at once; nothing was started or swapped."""
+
+    def __init__(self, complaints: Iterable[Complaint]) -> None:
+        self.complaints: tuple[Complaint, ...] = tuple(complaints)
+        super().__init__("\n".join(str(c) for c in self.complaints))
+
+    @classmethod
+    def one(
+        cls, file: str, message: str, *, line: int | None = None, key: str = "", remedy: str = ""
+    ) -> ConfigError:
+        return cls([Complaint(file=file, line=line, key=key, message=message, remedy=remedy)])

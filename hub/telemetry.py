@@ -1,0 +1,54 @@
+"""Logs (structlog) and metrics (prometheus-client). One place that names every metric of the hub."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+log: Any = structlog.get_logger("gridhub")
+
+LOOP_ERRORS = Counter("gridhub_loop_errors_total", "Failed steps of an owner loop", ["loop"])
+MESSAGES = Counter("gridhub_messages_total", "MQTT messages taken into the journal", ["lane"])
+REJECTED = Counter("gridhub_rejected_total", "Messages rejected or quarantined", ["codec", "reason"])
+READINGS = Counter("gridhub_readings_total", "Readings that reached the rules")
+EVENTS = Counter("gridhub_condition_events_total", "Events that the rules found", ["kind"])
+ALERTS_OPEN = Gauge("gridhub_alerts_open", "Live alerts", ["severity"])
+DELIVERIES = Counter("gridhub_deliveries_total", "Deliveries by outcome", ["channel", "outcome"])
+JOURNAL_DEGRADED = Gauge("gridhub_journal_degraded", "1 while the journal cannot be written")
+JOURNAL_HEAD = Gauge("gridhub_journal_head_position", "Next position of the journal")
+CURSOR = Gauge("gridhub_cursor_position", "Position that a consumer has finished", ["consumer"])
+HISTORY_DROPPED = Counter(
+    "gridhub_history_refused_lines_total", "Lines that the history store refused for good"
+)
+ALARM_LATENCY = Histogram(
+    "gridhub_alarm_latency_seconds",
+    "From the receipt of the message to the accepted notification",
+    ["channel"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60),
+)
+MQTT_CONNECTED = Gauge("gridhub_mqtt_connected", "1 while the session is connected", ["lane"])
+
+
+def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
+    """Sets up structlog once for the process: JSON lines to standard error, or colours on a terminal."""
+    as_json = (not sys.stderr.isatty()) if json is None else json
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer()
+    )
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if as_json:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
