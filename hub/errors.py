@@ -47,7 +47,5 @@ class ConfigError(GridHubError):
         super().__init__("\n".join(str(c) for c in self.complaints))
 
     @classmethod
-    def one(
-        cls, file: str, message: str, *, line: int | None = None, key: str = "", remedy: str = ""
-    ) -> ConfigError:
+    def one(cls, file: str, message: str, *, line: int | None = None, key: str = "", remedy: str = "") -> ConfigError:
         return cls([Complaint(file=file, line=line, key=key, message=message, remedy=remedy)])

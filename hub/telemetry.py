@@ -21,9 +21,7 @@ DELIVERIES = Counter("gridhub_deliveries_total", "Deliveries by outcome", ["chan
 JOURNAL_DEGRADED = Gauge("gridhub_journal_degraded", "1 while the journal cannot be written")
 JOURNAL_HEAD = Gauge("gridhub_journal_head_position", "Next position of the journal")
 CURSOR = Gauge("gridhub_cursor_position", "Position that a consumer has finished", ["consumer"])
-HISTORY_DROPPED = Counter(
-    "gridhub_history_refused_lines_total", "Lines that the history store refused for good"
-)
+HISTORY_DROPPED = Counter("gridhub_history_refused_lines_total", "Lines that the history store refused for good")
 ALARM_LATENCY = Histogram(
     "gridhub_alarm_latency_seconds",
     "From the receipt of the message to the accepted notification",

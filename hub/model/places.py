@@ -68,9 +68,7 @@ class Station:
     head: str = ""
     members: tuple[str, ...] = ()
     roster: tuple[Shift, ...] = ()
-    contacts: tuple[
-        tuple[str, str], ...
-    ] = ()  # channel → address of the station itself (webhook, siren topic)
+    contacts: tuple[tuple[str, str], ...] = ()  # channel → address of the station itself (webhook, siren topic)
     lat: float | None = None
     lon: float | None = None
 

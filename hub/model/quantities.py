@@ -153,11 +153,7 @@ def coded(quantity: Quantity, value: object) -> float | None:
     A switch takes bool, 0 and 1; a state takes one of its words; a number must be finite. None is for the caller to flag.
     """
     if quantity.kind == "state":
-        return (
-            float(quantity.states.index(value))
-            if isinstance(value, str) and value in quantity.states
-            else None
-        )
+        return float(quantity.states.index(value)) if isinstance(value, str) and value in quantity.states else None
     if isinstance(value, bool):
         return float(value) if quantity.kind == "switch" else None
     if isinstance(value, int | float):

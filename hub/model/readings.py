@@ -19,9 +19,7 @@ class Quality(IntFlag):
 
     GOOD = 0
     UNKNOWN = 1  # null, bad quality: the value is NaN; never clears an alarm
-    IMPLAUSIBLE = (
-        2  # outside the quantity's limits: the value is NaN for the rules, kept in the quarantine row
-    )
+    IMPLAUSIBLE = 2  # outside the quantity's limits: the value is NaN for the rules, kept in the quarantine row
     LATE = 4  # measured long before it was received: may raise a life-safety alarm, clears nothing
     FUTURE = 8  # device clock ahead or behind for good: the receive time stands in
     DUPLICATE = 16  # seen before: counts as a sign of life only
