@@ -1,0 +1,34 @@
+"""The command line `gridhub`. Each group of commands has one file under hub/cli/."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from hub.cli import GROUPS
+from hub.errors import ConfigError
+
+app = typer.Typer(
+    name="gridhub",
+    help="Safety hub for residential communities: from the sensor to the station crew's phone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in GROUPS:
+    group.register(app)
+
+
+def main() -> None:
+    try:
+        app()
+    except ConfigError as wrong:
+        for complaint in wrong.complaints:
+            print(complaint, file=sys.stderr)
+        print(f"{len(wrong.complaints)} complaint(s): nothing was started.", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
