@@ -184,3 +184,13 @@ tokens = Table(
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # SHA-256 of a 256-bit random secret that only the browser keeps
+    Column("token_id", String(32), ForeignKey("tokens.id"), nullable=False, index=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+)
