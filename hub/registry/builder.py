@@ -1,0 +1,202 @@
+"""Puts a registry together, device by device, giving every known id the slot that it had before."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TypeVar
+
+import numpy as np
+
+from hub.errors import Complaint
+from hub.model.places import Device, Person, Place, Station
+from hub.registry.kinds import CANARY, SILENCE_LIMIT_MS
+from hub.registry.snapshot import Details, Geometry, Registry, Texts, building_of, kept_order
+
+T = TypeVar("T")
+_NAN = float("nan")
+
+
+class _Numbers(dict[T, int]):
+    """Numbers things in the order of their first appearance."""
+
+    def of(self, thing: T) -> int:
+        return self.setdefault(thing, len(self))
+
+
+class Builder:
+    """Collects devices into columns. Trusts what it is given; only a second use of an id or address is refused (ValueError)."""
+
+    def __init__(
+        self,
+        *,
+        places: Iterable[Place] = (),
+        people: Iterable[Person] = (),
+        stations: Iterable[Station] = (),
+        outlines: Mapping[str, Geometry] | None = None,
+        previous: Registry | None = None,
+    ) -> None:
+        self.places = {place.code: place for place in places}
+        self.people = {person.id: person for person in people}
+        self.stations = {station.id: station for station in stations}
+        self._outlines = dict(outlines or {})
+        self._before = _slots_before(previous)
+        n = len(previous) if previous is not None else 0
+        grids = (place.code for place in self.places.values() if place.level == "grid")
+        self._kinds = _numbers(previous.kinds if previous else ())
+        self._grids = _numbers(kept_order(previous.grids if previous else (), grids))
+        self._buildings = _numbers(previous.buildings if previous else ())
+        self._building_of: dict[str, int] = {}
+        self._ids = [""] * n
+        self._slot_of: dict[str, int] = {}
+        self._slot_of_address: dict[str, int] = {}
+        self._parents: dict[int, str] = {}
+        self._addresses: list[str | tuple[str, ...]] = [()] * n
+        self._names: _Numbers[tuple[str, str]] = _Numbers()
+        self._place_codes: _Numbers[str] = _Numbers()
+        self._models: _Numbers[str] = _Numbers()
+        self._tag_sets: _Numbers[tuple[str, ...]] = _Numbers()
+        self._supervisions = {name: n for n, name in enumerate(SILENCE_LIMIT_MS)}
+        self._kind = array("h", [-1]) * n
+        self._grid, self._building, self._name, self._place, self._model, self._tags = (
+            array("i", [-1]) * n for _ in range(6)
+        )
+        self._interval, self._silence = (array("q", [0]) * n for _ in range(2))
+        self._supervision, self._active, self._canary = (array("b", [0]) * n for _ in range(3))
+        self._lat, self._lon = (array("d", [_NAN]) * n for _ in range(2))
+
+    def add(self, device: Device) -> int:
+        """Takes `device` in and returns its slot."""
+        if device.id in self._slot_of:
+            raise ValueError(f"device id {device.id!r} is used twice")
+        slot = self._before.get(device.id, -1)
+        if slot < 0:
+            slot = len(self._ids)
+            self._grow()
+        self._ids[slot] = device.id
+        self._slot_of[device.id] = slot
+        for address in device.addresses:
+            if address in self._slot_of_address:
+                raise ValueError(f"address {address!r} is used twice")
+            self._slot_of_address[address] = slot
+        self._addresses[slot] = device.addresses[0] if len(device.addresses) == 1 else device.addresses
+        if device.parent:
+            self._parents[slot] = device.parent
+        self._kind[slot] = self._kinds.of(device.kind)
+        self._grid[slot] = self._grids.of(device.grid) if device.grid else -1
+        self._building[slot] = self._building_number(device.place)
+        self._name[slot] = self._names.of((device.name.zh, device.name.en))
+        self._place[slot] = self._place_codes.of(device.place)
+        self._model[slot] = self._models.of(device.model)
+        self._tags[slot] = self._tag_sets.of(device.tags)
+        self._interval[slot] = round(device.expected_interval_s * 1_000)
+        self._silence[slot] = SILENCE_LIMIT_MS[device.supervision]
+        self._supervision[slot] = self._supervisions[device.supervision]
+        self._active[slot] = 1
+        self._canary[slot] = CANARY in device.tags
+        self._lat[slot] = _NAN if device.lat is None else device.lat
+        self._lon[slot] = _NAN if device.lon is None else device.lon
+        return slot
+
+    def build(self, version: str | None = None, *, warnings: tuple[Complaint, ...] = ()) -> Registry:
+        """The registry of what was added. Without `version` it is a hash of the content."""
+        n = len(self._ids)
+        parent = np.full(n, -1, np.int32)
+        for slot, name in self._parents.items():
+            parent[slot] = self._slot_of.get(name, -1)
+        details = Details(
+            addresses=self._addresses,
+            name=np.array(self._name, np.int32),
+            names_zh=Texts(zh for zh, _ in self._names),
+            names_en=Texts(en for _, en in self._names),
+            place=np.array(self._place, np.int32),
+            place_codes=tuple(self._place_codes),
+            model=np.array(self._model, np.int32),
+            models=tuple(self._models),
+            supervision=np.array(self._supervision, np.int8),
+            supervisions=tuple(self._supervisions),
+            tag_set=np.array(self._tags, np.int32),
+            tag_sets=tuple(self._tag_sets),
+            lat=np.array(self._lat, np.float64),
+            lon=np.array(self._lon, np.float64),
+        )
+        registry = Registry(
+            version=version or "",
+            ids=self._ids,
+            slot_of=self._slot_of,
+            slot_of_address=self._slot_of_address,
+            retired={name: slot for name, slot in self._before.items() if name not in self._slot_of},
+            kinds=tuple(self._kinds),
+            kind=np.array(self._kind, np.int16),
+            grids=tuple(self._grids),
+            grid=np.array(self._grid, np.int32),
+            buildings=tuple(self._buildings),
+            building=np.array(self._building, np.int32),
+            parent=parent,
+            expected_interval_ms=np.array(self._interval, np.int64),
+            silence_limit_ms=np.array(self._silence, np.int64),
+            active=np.array(self._active, np.bool_),
+            canary=np.array(self._canary, np.bool_),
+            details=details,
+            places=self.places,
+            people=self.people,
+            stations=self.stations,
+            station_of_grid={grid: station.id for station in self.stations.values() for grid in station.grids},
+            outlines=self._outlines,
+            warnings=warnings,
+        )
+        for column in _columns(registry):
+            column.flags.writeable = False
+        if version is None:
+            object.__setattr__(registry, "version", _content_hash(registry))
+        return registry
+
+    def _grow(self) -> None:
+        self._ids.append("")
+        self._addresses.append(())
+        self._kind.append(-1)
+        for column in (self._grid, self._building, self._name, self._place, self._model, self._tags):
+            column.append(-1)
+        for column in (self._interval, self._silence):
+            column.append(0)
+        for column in (self._supervision, self._active, self._canary):
+            column.append(0)
+        for degrees in (self._lat, self._lon):
+            degrees.append(_NAN)
+
+    def _building_number(self, place: str) -> int:
+        number = self._building_of.get(place)
+        if number is None:
+            code = building_of(self.places, place)
+            number = self._building_of[place] = self._buildings.of(code) if code else -1
+        return number
+
+
+def _numbers(names: Iterable[str]) -> _Numbers[str]:
+    numbers: _Numbers[str] = _Numbers()
+    for name in names:
+        numbers.of(name)
+    return numbers
+
+
+def _slots_before(previous: Registry | None) -> dict[str, int]:
+    return {} if previous is None else {**previous.retired, **previous.slot_of}
+
+
+def _columns(registry: Registry) -> Iterable[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    for holder in (registry, registry.details):
+        for name in holder.__slots__:
+            column = getattr(holder, name)
+            if isinstance(column, np.ndarray):
+                yield column
+
+
+def _content_hash(registry: Registry) -> str:
+    content = blake2b(digest_size=16)
+    for part in (registry.places, registry.people, registry.stations, registry.outlines):
+        content.update(repr(part).encode())
+    for device_id in sorted(registry.slot_of):
+        content.update(repr(replace(registry.device(registry.slot_of[device_id]), slot=0)).encode())
+    return content.hexdigest()
