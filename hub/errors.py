@@ -49,3 +49,23 @@ class ConfigError(GridHubError):
     @classmethod
     def one(cls, file: str, message: str, *, line: int | None = None, key: str = "", remedy: str = "") -> ConfigError:
         return cls([Complaint(file=file, line=line, key=key, message=message, remedy=remedy)])
+
+
+class Refusal(GridHubError):
+    """Somebody asked for what cannot be done. `remedy` says what to do instead; both are safe to show."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message, self.remedy = message, remedy
+
+
+class NotFound(Refusal):
+    """There is no such thing."""
+
+
+class NotAllowed(Refusal):
+    """The actor's role or area does not cover it."""
+
+
+class IllegalAction(Refusal):
+    """The state of the alert does not permit it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hub.model.rules import Severity
 
@@ -31,8 +32,26 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Where a condition is, as the registry says at the moment of raising; copied into the alert."""
+
+    device_kind: str = ""
+    place: str = ""
+    grid: str = ""
+    station: str = ""
+    place_zh: str = ""
+    place_en: str = ""
+    lat: float | None = None
+    lon: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert. Grid, station and rule texts are copied when it is raised: later changes of the registry do not move it."""
+    """One alert. Grid, station and rule texts are copied when it is raised: later changes of the registry do not move it.
+
+    `id`, `episode_start_ms` and `raised_at_ms` are of the first occurrence and never change; `value`, `threshold`,
+    `observed_at_ms` and `received_at_ms` are of the latest one.
+    """
 
     id: str
     rule_id: str
@@ -75,3 +94,25 @@ class Alert:
     last_event_ms: int = 0
     change: int = 0  # grows with every change of any alert; the live stream resumes from it
     position: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a list. `next` is handed back as `before` to get the following page; None on the last one."""
+
+    rows: list[Alert]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One entry of the append-only record. `from_state` and `to_state` are "<alarm state>/<case state>" or ""."""
+
+    id: int
+    alert_id: str | None
+    at_ms: int
+    actor: str  # "hub", a person id or "token:<name>"
+    action: str
+    from_state: str
+    to_state: str
+    detail: Mapping[str, Any]

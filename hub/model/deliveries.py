@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from hub.model.alerts import Alert, Subject
+from hub.model.rules import ConditionEvent
 
 DeliveryState = Literal["queued", "sending", "sent", "accepted", "delivered", "read", "failed", "cancelled"]
 
@@ -14,7 +17,7 @@ class NewDelivery:
     """A delivery to be written with the alert change that causes it; unique by (alert, transition, recipient, channel)."""
 
     alert_id: str
-    transition: str  # raised | step:<n> | reinforce:<n> | cleared | closed
+    transition: str  # raised | step:<n> | reinforce:<n> | cleared | closed; see Planner for repeats
     recipient: str  # person id or station id
     channel: str
     target: str  # address within the channel
@@ -39,6 +42,56 @@ class Plan:
     deliveries: tuple[NewDelivery, ...] = ()
     timers: tuple[NewTimer, ...] = ()
     gaps: tuple[str, ...] = ()  # why somebody who should be told cannot be (shown, audited)
+
+
+class Planner(Protocol):
+    """Decides who is told and what escalates next. Pure apart from reading the registry; called inside a transaction.
+
+    The transition names need not tell occurrences apart: when an alert fires again the desk adds ":<occurrence>" itself
+    (`raised`, then `raised:2`; `step:1`, then `step:1:2`), so that the second fire notifies again.
+    """
+
+    def subject(self, event: ConditionEvent) -> Subject:
+        """Where the condition is: copied into the alert."""
+
+    def raised(self, alert: Alert, now_ms: int) -> Plan:
+        """First notifications and escalation timers of an alert that is raised, or raised again."""
+
+    def step(self, alert: Alert, step: int, now_ms: int) -> Plan:
+        """What escalation step `step` asks for now; an empty plan when it is no longer needed."""
+
+    def reinforced(self, alert: Alert, nth: int, now_ms: int) -> Plan:
+        """Whom the `nth` (from 1) call for reinforcement goes to."""
+
+    def returned(self, alert: Alert, now_ms: int) -> Plan:
+        """Whom to tell that the condition is gone while the alert stays open."""
+
+    def closed(self, alert: Alert, now_ms: int) -> Plan:
+        """Whom to tell that the alert is closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """One outbox row as shown to people: what became of a notification, and when."""
+
+    id: int
+    alert_id: str
+    transition: str
+    recipient: str
+    channel: str
+    target: str
+    locale: str
+    severity: str
+    needed_while: str
+    state: str
+    created_at_ms: int
+    due_at_ms: int
+    attempts: int
+    sent_at_ms: int | None = None
+    accepted_at_ms: int | None = None
+    read_at_ms: int | None = None
+    receipt: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

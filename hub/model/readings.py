@@ -76,6 +76,22 @@ class Reject(msgspec.Struct, frozen=True):
     address: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineRow:
+    """Rejected messages of one topic for one reason: how many, when, and the latest one's bytes and journal position."""
+
+    topic: str
+    reason: str
+    codec: str
+    detail: str = ""
+    address: str = ""
+    count: int = 1
+    first_at_ms: int
+    last_at_ms: int
+    position: int
+    payload: bytes = b""
+
+
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):
     """What one message says about one device. Pure data; values are canonical (see `model.quantities`).
 
