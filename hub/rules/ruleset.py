@@ -16,13 +16,9 @@ from hub.errors import Complaint, ConfigError
 from hub.model.places import Name
 from hub.model.quantities import QUANTITIES
 from hub.model.rules import RuleSpec, Severity
+from hub.registry.kinds import DEVICE_KINDS
 from hub.rules.kinds import KINDS
 from hub.rules.kinds.kind import Compiled
-
-DEVICE_KINDS = (
-    "smoke_alarm", "heat_detector", "co_alarm", "gas_detector", "charging_cabinet", "charging_socket", "gate", "door", "lock",
-    "meter", "water_leak", "water_pressure", "fire_lane_camera", "gateway", "env", "hub", "canary", "siren",
-)  # fmt: skip
 
 
 class Words(Strict):

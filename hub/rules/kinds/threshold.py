@@ -44,7 +44,8 @@ class When(Strict):
 
 
 def _compile(when: Any, quantity: Quantity | None) -> Compiled:
-    assert isinstance(when, When) and quantity is not None
+    assert isinstance(when, When)
+    assert quantity is not None
     if when.equals is not None:
         return _equals(when, quantity)
     if quantity.kind == "state" or quantity.kind == "switch":
