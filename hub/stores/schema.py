@@ -1,4 +1,7 @@
-"""The ledger's tables, for SQLite and PostgreSQL alike. Migrations (Alembic) are made from this; they only add."""
+"""The ledger's tables, for SQLite and PostgreSQL alike. Migrations (Alembic) only add; a test compares them with this.
+
+Texts have no length limit: PostgreSQL gains nothing from one, and an id that is too long must not stop an alarm.
+"""
 
 from __future__ import annotations
 
@@ -33,26 +36,26 @@ _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by its
 alerts = Table(
     "alerts",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("rule_id", String(128), nullable=False),
-    Column("rule_version", String(64), nullable=False),
-    Column("device_id", String(128), nullable=False),
-    Column("device_kind", String(64), nullable=False),
-    Column("severity", String(2), nullable=False),
-    Column("alarm_state", String(24), nullable=False),
-    Column("case_state", String(24), nullable=False),
+    Column("id", String, primary_key=True),
+    Column("rule_id", String, nullable=False),
+    Column("rule_version", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("device_kind", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("alarm_state", String, nullable=False),
+    Column("case_state", String, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("test", Boolean, nullable=False, default=False),
     Column("episode_start_ms", BigInteger, nullable=False),
     Column("raised_at_ms", BigInteger, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
     Column("observed_at_ms", BigInteger, nullable=False),
-    Column("quantity", String(64), nullable=False),
+    Column("quantity", String, nullable=False),
     Column("value", Text, nullable=False),
     Column("threshold", Float),
-    Column("place", String(64), nullable=False),
-    Column("grid", String(64), nullable=False),
-    Column("station", String(64), nullable=False),
+    Column("place", String, nullable=False),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False),
     Column("title_zh", Text, nullable=False),
     Column("title_en", Text, nullable=False),
     Column("place_zh", Text, nullable=False),
@@ -63,11 +66,11 @@ alerts = Table(
     Column("lon", Float),
     Column("returned_at_ms", BigInteger),
     Column("acked_at_ms", BigInteger),
-    Column("acked_by", String(128)),
+    Column("acked_by", String),
     Column("on_scene_at_ms", BigInteger),
-    Column("on_scene_by", String(128)),
+    Column("on_scene_by", String),
     Column("closed_at_ms", BigInteger),
-    Column("closed_by", String(128)),
+    Column("closed_by", String),
     Column("close_reason", Text),
     Column("escalation_level", Integer, nullable=False, default=0),
     Column("occurrences", Integer, nullable=False, default=1),
@@ -80,43 +83,62 @@ Index(
     alerts.c.rule_id,
     alerts.c.device_id,
     unique=True,
-    sqlite_where=text("live"),
+    sqlite_where=text("live = 1"),  # written as SQLAlchemy writes it in a query, else SQLite does not use the index
     postgresql_where=text("live"),
 )
 Index("ix_alerts_raised", alerts.c.raised_at_ms, alerts.c.id)
 Index("ix_alerts_station_live", alerts.c.station, alerts.c.live)
 Index("ix_alerts_change", alerts.c.change)
 
+# Every time a condition began to hold, once: what has been recorded is never recorded again, whoever replays it.
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", String, primary_key=True),  # ConditionEvent.alert_id; a pressed test button: "test:" before it
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=True),  # None for a test button
+    Column("rule_id", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("raised_at_ms", BigInteger, nullable=False),
+    Column("cleared_at_ms", BigInteger),
+)
+Index(
+    "ix_episodes_open",
+    episodes.c.alert_id,
+    sqlite_where=text("cleared_at_ms IS NULL"),
+    postgresql_where=text("cleared_at_ms IS NULL"),
+)
+
 audit = Table(
     "audit",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("alert_id", String(32), ForeignKey("alerts.id"), nullable=True, index=True),
+    # Numbered by the desk under the writer lock, so that numbers become visible in their order and have no gaps.
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=True, index=True),
     Column("at_ms", BigInteger, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("action", String(48), nullable=False),
-    Column("from_state", String(24), nullable=False, default=""),
-    Column("to_state", String(24), nullable=False, default=""),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("from_state", String, nullable=False, default=""),
+    Column("to_state", String, nullable=False, default=""),
     Column("detail", Text, nullable=False, default="{}"),  # JSON object
-    sqlite_autoincrement=True,
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("alert_id", String(32), ForeignKey("alerts.id"), nullable=False, index=True),
-    Column("transition", String(48), nullable=False),
-    Column("recipient", String(128), nullable=False),
-    Column("channel", String(48), nullable=False),
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=False, index=True),
+    Column("transition", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("channel", String, nullable=False),
     Column("target", Text, nullable=False),
-    Column("locale", String(8), nullable=False),
-    Column("severity", String(2), nullable=False),
-    Column("needed_while", String(24), nullable=False),
-    Column("state", String(16), nullable=False, default="queued"),
+    Column("locale", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("needed_while", String, nullable=False),
+    Column("state", String, nullable=False, default="queued"),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("due_at_ms", BigInteger, nullable=False),
-    Column("lease_owner", String(64)),
+    Column("lease_owner", String),
     Column("lease_until_ms", BigInteger),
     Column("attempts", Integer, nullable=False, default=0),
     Column("sent_at_ms", BigInteger),
@@ -127,28 +149,39 @@ deliveries = Table(
     UniqueConstraint("alert_id", "transition", "recipient", "channel"),
     sqlite_autoincrement=True,
 )
-Index("ix_deliveries_due", deliveries.c.state, deliveries.c.due_at_ms)
+Index(
+    "ix_deliveries_due",
+    deliveries.c.severity,
+    deliveries.c.due_at_ms,
+    sqlite_where=text("state IN ('queued', 'sending')"),
+    postgresql_where=text("state IN ('queued', 'sending')"),
+)
 
 timers = Table(
     "timers",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("alert_id", String(32), ForeignKey("alerts.id"), nullable=False, index=True),
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=False, index=True),
     Column("step", Integer, nullable=False),
     Column("due_at_ms", BigInteger, nullable=False),
-    Column("state", String(12), nullable=False, default="pending"),  # pending | done | cancelled
+    Column("state", String, nullable=False, default="pending"),  # pending | done | cancelled
     Column("done_at_ms", BigInteger),
     UniqueConstraint("alert_id", "step"),
     sqlite_autoincrement=True,
 )
-Index("ix_timers_due", timers.c.state, timers.c.due_at_ms)
+Index(
+    "ix_timers_due",
+    timers.c.due_at_ms,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
+)
 
 cursors = Table(
     "cursors",
     metadata,
-    Column("consumer", String(64), primary_key=True),
+    Column("consumer", String, primary_key=True),
     Column("position", BigInteger, nullable=False),  # the next position to read
-    Column("journal", String(64), nullable=False, default=""),  # identity of the journal that the position belongs to
+    Column("journal", String, nullable=False, default=""),  # identity of the journal that the position belongs to
     Column("updated_at_ms", BigInteger, nullable=False),
 )
 
@@ -157,8 +190,8 @@ quarantine = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("topic", Text, nullable=False),
-    Column("reason", String(200), nullable=False),
-    Column("codec", String(48), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("codec", String, nullable=False),
     Column("detail", Text, nullable=False, default=""),
     Column("address", Text, nullable=False, default=""),
     Column("count", BigInteger, nullable=False, default=1),
@@ -169,17 +202,18 @@ quarantine = Table(
     UniqueConstraint("topic", "reason"),
     sqlite_autoincrement=True,
 )
+Index("ix_quarantine_last", quarantine.c.last_at_ms)
 
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("name", String(128), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),  # SHA-256 of a 256-bit random token
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("hash", String, nullable=False, unique=True),  # SHA-256 of a 256-bit random token
     Column("grids", Text, nullable=False, default="[]"),  # JSON list
     Column("stations", Text, nullable=False, default="[]"),
-    Column("person", String(128), nullable=False, default=""),
+    Column("person", String, nullable=False, default=""),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
@@ -188,8 +222,8 @@ tokens = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("hash", String(64), primary_key=True),  # SHA-256 of a 256-bit random secret that only the browser keeps
-    Column("token_id", String(32), ForeignKey("tokens.id"), nullable=False, index=True),
+    Column("hash", String, primary_key=True),  # SHA-256 of a 256-bit random secret that only the browser keeps
+    Column("token_id", String, ForeignKey("tokens.id"), nullable=False, index=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger),
