@@ -19,9 +19,12 @@ EVENTS = Counter("gridhub_condition_events_total", "Events that the rules found"
 ALERTS_OPEN = Gauge("gridhub_alerts_open", "Live alerts", ["severity"])
 DELIVERIES = Counter("gridhub_deliveries_total", "Deliveries by outcome", ["channel", "outcome"])
 JOURNAL_DEGRADED = Gauge("gridhub_journal_degraded", "1 while the journal cannot be written")
+JOURNAL_DAMAGED = Counter("gridhub_journal_damaged_total", "Places of the journal that could not be read")
+JOURNAL_CUT = Counter("gridhub_journal_cut_records_total", "Records deleted before every consumer had read them")
 JOURNAL_HEAD = Gauge("gridhub_journal_head_position", "Next position of the journal")
 CURSOR = Gauge("gridhub_cursor_position", "Position that a consumer has finished", ["consumer"])
 HISTORY_DROPPED = Counter("gridhub_history_refused_lines_total", "Lines that the history store refused for good")
+HISTORY_SKIPPED = Counter("gridhub_history_skipped_readings_total", "Readings that belong in no history", ["reason"])
 ALARM_LATENCY = Histogram(
     "gridhub_alarm_latency_seconds",
     "From the receipt of the message to the accepted notification",
