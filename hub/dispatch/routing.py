@@ -1,0 +1,269 @@
+"""From a device to the people who must hear about it: device → grid → station → on duty now → contacts. Pure.
+
+What is missing on the way is said as text beside the answer (a *gap*), never raised and never silently skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal, get_args
+
+from hub.dispatch.roster import NORM_ON_DUTY, on_duty
+from hub.model.places import Level, Name, Person, Place, Station
+from hub.registry.snapshot import Registry
+
+Tell = Literal[
+    "station", "grid", "compound", "community", "street", "backup_station", "backup_stations", "anyone"
+]  # fmt: skip
+"""A group of recipients. A station means the station itself and its crew on duty; a level its responsible person (网格长)."""
+TELLS: tuple[Tell, ...] = get_args(Tell)
+
+OUTSIDE: tuple[Level, ...] = ("street", "community")
+"""Levels above the compound: left out of a place's short name, for the crew knows its own streets."""
+
+HUB_DEVICE = "hub"
+CONSOLE = "console"
+NOBODY = "hub"
+"""Recipient of a console delivery where no station is responsible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A station or a person, with its usable contacts (channel, address), the best first."""
+
+    id: str
+    name: Name
+    contacts: tuple[tuple[str, str], ...]
+    locale: str
+    is_station: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Recipients in the order in which they are told, each once, and what was missing."""
+
+    recipients: tuple[Recipient, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    def __add__(self, other: Reached) -> Reached:
+        known = {r.id for r in self.recipients}
+        return Reached(
+            (*self.recipients, *(r for r in other.recipients if r.id not in known)),
+            tuple(dict.fromkeys((*self.gaps, *other.gaps))),
+        )
+
+    @property
+    def somebody(self) -> bool:
+        """Whether at least one of them can be told away from the console."""
+        return any(channel != CONSOLE for r in self.recipients for channel, _ in r.contacts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """Where an alert happens: the codes that routing starts from."""
+
+    place: str
+    grid: str
+    station: str  # "" when no station serves the grid
+
+
+def spot_of(registry: Registry, device_id: str) -> Spot:
+    """The spot of `device_id`; of the hub itself when the registry does not know the device (any more)."""
+    device = registry.find(device_id) or registry.find(HUB_DEVICE)
+    if device is None:
+        return Spot(place="", grid="", station="")
+    grid = device.grid or _grid_above(registry, device.place)
+    station = registry.station_for(grid)
+    return Spot(place=device.place or grid, grid=grid, station=station.id if station else "")
+
+
+def path_of(registry: Registry, code: str) -> tuple[Place, ...]:
+    """The places from the root down to `code`; for a code that is not there, to the longest known code that it begins with."""
+    path = registry.path(code) if code else ()
+    end = len(code)
+    while not path and end > 6:
+        end -= 1
+        path = registry.path(code[:end])
+    return path
+
+
+def place_text(registry: Registry, code: str) -> Name:
+    """The place as a crew says it, from the compound down, e.g. 幸福里 3 栋 2 单元; the whole path where there is no compound."""
+    path = path_of(registry, code)
+    short = tuple(p for p in path if p.level not in OUTSIDE) or path[-1:]
+    if not short:
+        return Name(zh=code, en=code)
+    return Name(zh=" ".join(p.name.zh for p in short), en=", ".join(p.name.en for p in short))
+
+
+def contacts_of(person: Person, channels: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """The contacts of `person` on `channels`: verified ones first, else in the order of the registry."""
+    usable = [contact for contact in person.contacts if contact[0] in channels]
+    return tuple(sorted(usable, key=lambda contact: contact[0] not in person.verified))
+
+
+def station_of(registry: Registry, spot: Spot) -> Station | None:
+    """The station that was responsible when the alert was raised, else the one that serves the grid now."""
+    return registry.stations.get(spot.station) or registry.station_for(spot.grid)
+
+
+def console_of(registry: Registry, spot: Spot, locale: str) -> Recipient:
+    """The console of the responsible station, of the hub itself where there is none."""
+    station = station_of(registry, spot)
+    return Recipient(
+        id=station.id if station else NOBODY,
+        name=station.name if station else Name(zh="值班台", en="Duty desk"),
+        contacts=((CONSOLE, ""),),
+        locale=locale,
+        is_station=True,
+    )
+
+
+def recipient_of(registry: Registry, recipient: str, channels: Collection[str], locale: str) -> Recipient | None:
+    """The station or person with id `recipient`, with its contacts on `channels`."""
+    station = registry.stations.get(recipient)
+    if station is not None:
+        own = dict(station.contacts)
+        own.setdefault(CONSOLE, "")
+        contacts = tuple((channel, target) for channel, target in own.items() if channel in channels)
+        return Recipient(id=station.id, name=station.name, contacts=contacts, locale=locale, is_station=True)
+    person = registry.people.get(recipient)
+    if person is None:
+        return None
+    return Recipient(id=person.id, name=person.name, contacts=contacts_of(person, channels), locale=person.locale)
+
+
+def reach(
+    registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, channels: Collection[str], locale: str
+) -> Reached:
+    """Who is meant by `tell` at `spot` at this moment, over `channels`. `locale` is for stations, people bring their own."""
+    match tell:
+        case "station":
+            station = station_of(registry, spot)
+            if station is None:
+                return Reached(gaps=(f"no station serves grid {spot.grid or '(none)'}",))
+            return _station(registry, station, at_ms, zone, channels, locale)
+        case "backup_station" | "backup_stations":
+            return _backups(registry, spot, at_ms, zone, channels, locale, first_only=tell == "backup_station")
+        case "anyone":
+            return _anyone(registry, spot, at_ms, zone, channels, locale)
+        case level:
+            return _responsible(registry, level, spot, channels)
+
+
+def _station(
+    registry: Registry, station: Station, at_ms: int, zone: str, channels: Collection[str], locale: str
+) -> Reached:
+    itself = recipient_of(registry, station.id, channels, locale)
+    crew, gaps = on_duty(station, at_ms, zone), []
+    if not crew:
+        gaps.append(f"nobody is on duty at station {station.id}; telling all its members")
+        crew = tuple(dict.fromkeys(filter(None, (station.head, *station.members))))
+    people = _people(registry, crew, channels)
+    return Reached((*filter(None, (itself,)), *people.recipients), (*gaps, *people.gaps))
+
+
+def _backups(
+    registry: Registry,
+    spot: Spot,
+    at_ms: int,
+    zone: str,
+    channels: Collection[str],
+    locale: str,
+    *,
+    first_only: bool,
+) -> Reached:
+    station = station_of(registry, spot)
+    if station is None or not station.backups:
+        return Reached(gaps=(f"no backup station for {station.id if station else 'grid ' + (spot.grid or '(none)')}",))
+    found = Reached()
+    for backup_id in station.backups:
+        backup = registry.stations.get(backup_id)
+        if backup is None:
+            found += Reached(gaps=(f"backup station {backup_id} does not exist",))
+            continue
+        found += _station(registry, backup, at_ms, zone, channels, locale)
+        if first_only and found.somebody:
+            break
+    return found
+
+
+def _responsible(registry: Registry, level: Tell, spot: Spot, channels: Collection[str]) -> Reached:
+    levels = ("micro_grid", "grid") if level == "grid" else (level,)
+    places = {p.code: p for p in (*path_of(registry, spot.grid), *path_of(registry, spot.place)) if p.level in levels}
+    ids = tuple(dict.fromkeys(p.responsible for p in reversed(places.values()) if p.responsible))
+    if not ids:
+        where = ", ".join(places) or spot.grid or spot.place or "(unknown place)"
+        return Reached(gaps=(f"nobody is responsible for {level.replace('_', ' ')} {where}",))
+    return _people(registry, ids, channels)
+
+
+def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, channels: Collection[str], locale: str) -> Reached:
+    """The last resort: the nearest other station with anybody reachable, else everybody with a contact."""
+    for station in sorted(registry.stations.values(), key=lambda s: (-_nearness(s, spot.grid), s.id)):
+        found = _station(registry, station, at_ms, zone, channels, locale)
+        if found.somebody:
+            return Reached(found.recipients, (f"no responsible person can be reached; telling station {station.id}",))
+    found = _people(registry, tuple(sorted(registry.people)), channels)
+    said = "no responsible person can be reached; telling everybody who has a contact"
+    return Reached(found.recipients, (said,) if found.somebody else ("nobody at all can be reached",))
+
+
+def _nearness(station: Station, grid: str) -> int:
+    """How many leading digits of its code `grid` shares with the nearest grid of `station`: codes roll up by prefix."""
+    return max(
+        (
+            sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(grid, other, strict=False)))
+            for other in station.grids
+        ),
+        default=0,
+    )
+
+
+def _people(registry: Registry, ids: tuple[str, ...], channels: Collection[str]) -> Reached:
+    if not set(channels) - {CONSOLE}:
+        return Reached()  # a console belongs to a station; nobody misses a call that was not meant for people
+    recipients, gaps = [], []
+    for person_id in ids:
+        person = registry.people.get(person_id)
+        if person is None:
+            gaps.append(f"person {person_id} does not exist")
+        elif contacts := contacts_of(person, channels):
+            recipients.append(Recipient(id=person.id, name=person.name, contacts=contacts, locale=person.locale))
+        elif not person.contacts:
+            gaps.append(f"person {person_id} has no contact")
+        else:
+            gaps.append(f"person {person_id} has no contact on {', '.join(sorted(channels))}")
+    return Reached(tuple(recipients), tuple(gaps))
+
+
+def _grid_above(registry: Registry, place: str) -> str:
+    return next((p.code for p in reversed(path_of(registry, place)) if p.level == "grid"), "")
+
+
+def audit(
+    registry: Registry, at_ms: int, zone: str, *, channels: Collection[str]
+) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+    """For every device: its id, the gaps on the way to station, backup and grid worker, and whether anybody is reached.
+
+    The same functions as a live alert uses; asked for several moments it shows the weeks to come.
+    """
+    known: dict[Spot, tuple[tuple[str, ...], bool]] = {}
+    for device in registry.devices():
+        spot = spot_of(registry, device.id)
+        if spot not in known:
+            found = Reached()
+            for tell in ("station", "grid", "backup_station", "community", "street"):
+                found += reach(registry, tell, spot, at_ms, zone, channels=channels, locale="en")
+            known[spot] = ((*found.gaps, *_thin_shift(registry, spot, at_ms, zone)), found.somebody)
+        yield (device.id, *known[spot])
+
+
+def _thin_shift(registry: Registry, spot: Spot, at_ms: int, zone: str) -> tuple[str, ...]:
+    station = registry.stations.get(spot.station)
+    present = len(on_duty(station, at_ms, zone)) if station else 0
+    if station is None or present == 0 or present >= NORM_ON_DUTY:
+        return ()
+    return (f"only {present} of {NORM_ON_DUTY} on duty at station {station.id}",)
