@@ -1,1 +1,1 @@
-
+"""Journal, ledger and history."""

@@ -1,0 +1,119 @@
+"""READ THIS FIRST: one batch from the journal to the desk.
+
+    journal ─▶ reader (decode, find the device, screen) ─▶ rules.evaluate ─▶ desk.record ─▶ rules.commit
+                                                                   └─▶ history (own cursor, own thread)
+
+Everything behind the journal reads time from its records, so a replay after a crash gives the same events as live.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hub.alerts.desk import Desk
+from hub.clock import Clock
+from hub.ingest.reader import Reader, Segment
+from hub.model.readings import QuarantineRow
+from hub.model.rules import ConditionEvent
+from hub.rules.engine import Engine, Found
+from hub.stores.journal import Record
+from hub.telemetry import CURSOR, EVENTS, READINGS
+
+CONSUMER = "rules"
+_CURSOR_EVERY_MS = 1_000
+
+
+class Source(Protocol):
+    """Where records come from: the intake live, a journal in a replay, one partition of a log beyond one machine."""
+
+    def read(self, position: int, *, limit: int) -> list[Record]: ...
+    def wait(self, position: int, timeout_s: float) -> bool: ...
+
+
+class Pipeline:
+    """One owner thread calls `step` again and again.
+
+    `position` is the next record to read. Segments wait in `_pending` until the desk has recorded them, so a ledger that is
+    away delays them, and nothing is decoded (and judged a repetition) twice. Records before `recorded_to` were recorded by an
+    earlier run: they are evaluated for the rules' state only.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reader: Reader,
+        engine: Engine,
+        desk: Desk,
+        *,
+        journal: str,
+        position: int,
+        recorded_to: int,
+        clock: Clock,
+        durable_head: Callable[[], int],
+        on_segment: Callable[[Segment], None] = lambda segment: None,
+        batch_records: int = 8_192,
+    ) -> None:
+        self.source, self.reader, self.engine, self.desk = source, reader, engine, desk
+        self.journal, self.position, self.recorded_to = journal, position, recorded_to
+        self._clock, self._durable_head, self._on_segment = clock, durable_head, on_segment
+        self._batch_records = batch_records
+        self._pending: deque[Segment] = deque()
+        self._cursor_at_ms = 0
+        self.done = position
+        self.last_ms = 0
+
+    def step(self, *, wait_s: float = 0.5) -> bool:
+        """Reads and processes what there is; False when nothing came within `wait_s`. Raises Unavailable when the ledger is away."""
+        if not self._pending:
+            if not self.source.wait(self.position, wait_s):
+                return False
+            limit = self._batch_records
+            if self.position < self.recorded_to:
+                limit = min(limit, self.recorded_to - self.position)
+            records = self.source.read(self.position, limit=limit)
+            if not records:
+                return False
+            self._pending.extend(self.reader.read(records))
+            self.position = records[-1].position + 1
+        while self._pending:
+            self.process(self._pending[0])
+            self._on_segment(self._pending.popleft())
+        return True
+
+    def process(self, segment: Segment) -> None:
+        """One segment to its end. Safe to call again if it raises: nothing is remembered before the desk has recorded."""
+        replaying = segment.next <= self.recorded_to
+        body_end = segment.next - (segment.tick_ms is not None)
+        if segment.first >= self.done:
+            READINGS.inc(len(segment.batch))
+            self._conclude(
+                self.engine.evaluate(segment.batch), segment.quarantine, segment.last_ms, body_end, replaying
+            )
+        if segment.tick_ms is not None and self.done < segment.next:
+            self._conclude(self.engine.tick(segment.tick_ms, body_end), (), segment.last_ms, segment.next, replaying)
+        self.last_ms = segment.last_ms
+        CURSOR.labels(consumer=CONSUMER).set(segment.next)
+
+    def _conclude(
+        self, found: Found, rejected: Sequence[QuarantineRow], at_ms: int, position: int, replaying: bool
+    ) -> None:
+        due = at_ms - self._cursor_at_ms >= _CURSOR_EVERY_MS
+        if not replaying and (found.events or rejected or due):
+            self._record(found.events, rejected, position)
+            self._cursor_at_ms = at_ms
+        self.engine.commit(found)
+        self.done = position
+
+    def _record(self, events: Sequence[ConditionEvent], rejected: Sequence[QuarantineRow], position: int) -> None:
+        self.desk.record(
+            events,
+            consumer=CONSUMER,
+            journal=self.journal,
+            position=min(position, self._durable_head()),
+            now_ms=self._clock(),
+            quarantine=rejected,
+        )
+        for event in events:
+            EVENTS.labels(kind=event.kind).inc()
