@@ -1,0 +1,69 @@
+"""The ways to tell somebody. One file each; the table below is all there is.
+
+To add one: write `channels/<name>.py` with a `Config`, an `open_channel(config, tools)` and a class that keeps the promises of
+`Channel`, then add its line to CHANNELS. `tests/contracts/test_channels.py` runs over every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.dispatch.channels import console, siren, webhook
+from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools
+from hub.documents import Document, check
+from hub.errors import Complaint, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of CHANNELS: how the channel's part of hub.yaml looks, and how it is opened."""
+
+    config: type[ChannelConfig]
+    open: Callable[[Any, Tools], Channel]
+
+
+CHANNELS: Mapping[str, Row] = {
+    "console": Row(console.Config, console.open_channel),
+    "webhook": Row(webhook.Config, webhook.open_channel),
+    "siren": Row(siren.Config, siren.open_channel),
+}
+
+
+def open_channels(sections: Mapping[str, Mapping[str, Any]], document: Document, tools: Tools) -> dict[str, Channel]:
+    """Every channel, configured by its part of `channels:` in hub.yaml (`sections`; one that is absent has its defaults).
+
+    `document` is the parsed hub.yaml, for the lines. Raises ConfigError with every complaint before anything is opened.
+    """
+    configs, complaints = check_channels(sections, document)
+    if not complaints:
+        for name, config in configs.items():
+            complaints += [
+                document.complain(("channels", name, *path), message, remedy)
+                for path, message, remedy in config.missing(tools.environ)
+            ]
+    if complaints:
+        raise ConfigError(complaints)
+    return {name: CHANNELS[name].open(config, tools) for name, config in configs.items()}
+
+
+def check_channels(
+    sections: Mapping[str, Mapping[str, Any]], document: Document
+) -> tuple[dict[str, ChannelConfig], list[Complaint]]:
+    """The configuration of every channel, and all that is wrong with it. Opens nothing and reads no secret."""
+    complaints = [
+        document.complain(("channels", name), "there is no such channel", f"use {', '.join(CHANNELS)}")
+        for name in sections
+        if name not in CHANNELS
+    ]
+    configs: dict[str, ChannelConfig] = {}
+    for name, row in CHANNELS.items():
+        config, wrong = check(row.config, document, sections.get(name) or {}, ("channels", name))
+        complaints += wrong
+        if config is not None:
+            configs[name] = config
+    return configs, complaints
+
+
+__all__ = ["CHANNELS", "Channel", "Row", "Tools", "check_channels", "open_channels"]

@@ -1,0 +1,274 @@
+"""Plans who is told when an alert is raised, climbs its ladder, calls for help, returns to normal and is closed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Literal
+
+from hub.dispatch.channels import CHANNELS
+from hub.dispatch.policy import EscalationPolicy, Ladder, Step, Unless, answered, load_policy
+from hub.dispatch.routing import (
+    CONSOLE,
+    Reached,
+    Recipient,
+    Spot,
+    Tell,
+    console_of,
+    contacts_of,
+    path_of,
+    place_text,
+    reach,
+    recipient_of,
+    spot_of,
+    station_of,
+)
+from hub.i18n import DEFAULT_LOCALE
+from hub.model.alerts import Alert, Subject
+from hub.model.deliveries import Delivery, NewDelivery, NewTimer, Plan
+from hub.model.rules import ConditionEvent
+from hub.registry.snapshot import Registry
+
+__all__ = ["EscalationPolicy", "StandardPlanner", "load_policy"]
+
+SIREN = "siren"
+TEST_CHANNELS = (CONSOLE, "webhook")
+"""A test alert proves the way to the station's own receivers; it wakes nobody and sounds nothing."""
+
+FALLBACK_AFTER_MS = 1_000
+"""Wait before the next channel when one has refused: well inside the five seconds that are promised."""
+
+_CLIMB: tuple[Tell, ...] = ("station", "backup_stations", "grid", "compound", "community", "street", "anyone")
+_NEEDED: dict[Unless, Literal["unacknowledged", "not_on_scene", "live"]] = {
+    "acknowledged": "unacknowledged",
+    "on_scene": "not_on_scene",
+    "closed": "live",
+}
+
+
+class StandardPlanner:
+    """The planner of `config/escalation.yaml`. Reads the registry anew each time, so a shift change is felt at once.
+
+    `channels` are those that the hub has. Every plan for an alert that has just been raised reaches somebody: the console
+    at least, and a person or station as soon as anybody in the registry has a contact on the channels of the step.
+    """
+
+    def __init__(
+        self,
+        registry: Callable[[], Registry],
+        policy: EscalationPolicy,
+        zone: str,
+        *,
+        channels: Collection[str] = tuple(CHANNELS),
+        locale: str = DEFAULT_LOCALE,
+    ) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._zone = zone
+        self._channels = frozenset(channels)
+        self._locale = locale
+
+    def subject(self, event: ConditionEvent) -> Subject:
+        """Where the condition is; at the hub itself when the device is not (or no longer) in the registry."""
+        registry = self._registry()
+        device = registry.find(event.device)
+        spot = spot_of(registry, event.device)
+        name = place_text(registry, spot.place)
+        lat, lon = registry.position(device.slot) if device else (None, None)
+        return Subject(
+            device_kind=device.kind if device else "unknown",
+            place=spot.place,
+            grid=spot.grid,
+            station=spot.station,
+            place_zh=name.zh,
+            place_en=name.en,
+            lat=lat,
+            lon=lon,
+        )
+
+    def raised(self, alert: Alert, now_ms: int) -> Plan:
+        ladder = self._policy.ladder(alert.severity)
+        if alert.test:
+            return self._test(alert, "raised", now_ms)
+        found = self._reach(alert, ladder.steps[0], now_ms)
+        deliveries = _deliveries(alert, "raised", found, now_ms, "live", every_contact=ladder.every_contact)
+        return Plan(deliveries=deliveries, timers=tuple(self._timers(alert, ladder, now_ms)), gaps=found.gaps)
+
+    def step(self, alert: Alert, step: int, now_ms: int) -> Plan:
+        """Steps 1 … n are the rungs of the ladder, every later number is one more repeat for everybody told so far."""
+        ladder = self._policy.ladder(alert.severity)
+        if alert.test or not alert.live or step < 1:
+            return Plan()
+        transition, every = f"step:{step}", ladder.every_contact
+        timers = self._next_repeat(alert, ladder, step, now_ms)
+        if step < len(ladder.steps):
+            rung = ladder.steps[step]
+            if answered(alert, rung.unless):
+                return Plan(timers=timers)
+            found = self._reach(alert, rung, now_ms)
+            needed = _NEEDED[rung.unless]
+        else:
+            if ladder.repeat_s is None or answered(alert, ladder.repeat_unless):
+                return Plan()
+            found = self._told(alert, ladder, now_ms)
+            needed = _NEEDED[ladder.repeat_unless]
+        deliveries = _deliveries(alert, transition, found, now_ms, needed, every_contact=every)
+        return Plan(deliveries=deliveries, timers=timers, gaps=found.gaps)
+
+    def reinforced(self, alert: Alert, nth: int, now_ms: int) -> Plan:
+        calls = self._policy.reinforce
+        transition = f"reinforce:{nth}"
+        if alert.test:
+            return self._test(alert, transition, now_ms)
+        found = self._reach(alert, Step(tell=calls[min(max(nth, 1), len(calls)) - 1]), now_ms)
+        return Plan(
+            deliveries=_deliveries(alert, transition, found, now_ms, "live", every_contact=True), gaps=found.gaps
+        )
+
+    def returned(self, alert: Alert, now_ms: int) -> Plan:
+        return self._afterwards(alert, "cleared", now_ms, but=(SIREN,))
+
+    def closed(self, alert: Alert, now_ms: int) -> Plan:
+        """Everybody who was told hears that it is over, sirens too (their message switches them off)."""
+        return self._afterwards(alert, "closed", now_ms)
+
+    def instead(self, alert: Alert, delivery: Delivery, now_ms: int) -> tuple[NewDelivery, ...]:
+        """What is due next because `delivery` does not get through: the other contacts of the same recipient.
+
+        When there is none left: the head of the station, then the responsible people up the ladder, the first one with a
+        contact elsewhere; and always the station's console. What was planned before is not doubled: the outbox knows it.
+        """
+        registry, spot = self._registry(), _spot(alert)
+        channels = self._channels - ({SIREN} if alert.test else set())
+        same = recipient_of(registry, delivery.recipient, channels, self._locale)
+        tried = (delivery.channel, delivery.target)
+        found = Reached()
+        if same is not None:
+            others = tuple(c for c in same.contacts if c != tried and c[0] not in (delivery.channel, CONSOLE))
+            found = Reached((replace(same, contacts=others),)) if others else found
+        if not found.somebody and not alert.test:
+            found += self._stand_in(registry, alert, delivery, channels, now_ms)
+        found += Reached((console_of(registry, spot, self._locale),))
+        due_ms = now_ms + FALLBACK_AFTER_MS
+        needed: Literal["always", "live"] = "always" if delivery.needed_while == "always" else "live"
+        return _deliveries(alert, delivery.transition, found, due_ms, needed, every_contact=True)
+
+    def _stand_in(
+        self, registry: Registry, alert: Alert, delivery: Delivery, channels: frozenset[str], now_ms: int
+    ) -> Reached:
+        spot = _spot(alert)
+        station = station_of(registry, spot)
+        ids = [station.head] if station else []
+        ids += [p.responsible for p in reversed(path_of(registry, spot.grid)) if p.responsible]
+        if delivery.recipient in ids:
+            ids = ids[ids.index(delivery.recipient) + 1 :]  # a stand-in that fails hands on upwards, never back
+        for person in (registry.people[i] for i in ids if i in registry.people):
+            free = tuple(c for c in contacts_of(person, channels) if c != (delivery.channel, delivery.target))
+            if free:
+                return Reached((Recipient(id=person.id, name=person.name, contacts=free[:1], locale=person.locale),))
+        return Reached()
+
+    def _reach(self, alert: Alert, step: Step, now_ms: int) -> Reached:
+        """The people of `step`; where nobody can be reached, further up the ladder until somebody can."""
+        registry, spot = self._registry(), _spot(alert)
+        channels = self._channels & set(step.channels) if step.channels else self._channels
+
+        def asked(tell: Tell) -> Reached:
+            return reach(registry, tell, spot, now_ms, self._zone, channels=channels, locale=self._locale)
+
+        found = _sum(asked(tell) for tell in step.tell)
+        if channels - {CONSOLE}:
+            if "station" in step.tell and station_of(registry, spot) is None:
+                found += asked("community") + asked("street")
+            for tell in _CLIMB:
+                if found.somebody:
+                    break
+                found += asked(tell)
+        if CONSOLE in channels and not any(r.is_station for r in found.recipients):
+            found += Reached((console_of(registry, spot, self._locale),))
+        return found
+
+    def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
+        night = self._policy.night.at(alert.raised_at_ms, self._zone)
+        return _sum(self._reach(alert, step, now_ms) for step in ladder.told_by(alert, now_ms, night=night))
+
+    def _timers(self, alert: Alert, ladder: Ladder, now_ms: int) -> Iterator[NewTimer]:
+        # The ladder counts from the alarm, not from the moment at which the hub got to it: after an outage it is already late.
+        # An alert that fires again starts anew.
+        since_ms = alert.raised_at_ms if alert.occurrences <= 1 else now_ms
+        night = self._policy.night.at(since_ms, self._zone)
+        for n, rung in enumerate(ladder.steps[1:], start=1):
+            yield NewTimer(alert_id=alert.id, step=n, due_at_ms=since_ms + rung.due_s(night=night) * 1_000)
+        if len(ladder.steps) == 1 and ladder.repeat_s is not None:
+            yield NewTimer(alert_id=alert.id, step=1, due_at_ms=since_ms + ladder.repeat_s * 1_000)
+
+    def _next_repeat(self, alert: Alert, ladder: Ladder, step: int, now_ms: int) -> tuple[NewTimer, ...]:
+        if step < len(ladder.steps) - 1 or ladder.repeat_s is None or answered(alert, ladder.repeat_unless):
+            return ()
+        return (NewTimer(alert_id=alert.id, step=step + 1, due_at_ms=now_ms + ladder.repeat_s * 1_000),)
+
+    def _afterwards(self, alert: Alert, transition: str, now_ms: int, *, but: tuple[str, ...] = ()) -> Plan:
+        if alert.test:
+            return self._test(alert, transition, now_ms)
+        found = self._told(alert, self._policy.ladder(alert.severity), now_ms)
+        kept = tuple(replace(r, contacts=tuple(c for c in r.contacts if c[0] not in but)) for r in found.recipients)
+        return Plan(
+            deliveries=_deliveries(alert, transition, Reached(kept), now_ms, "always", every_contact=False),
+            gaps=found.gaps,
+        )
+
+    def _test(self, alert: Alert, transition: str, now_ms: int) -> Plan:
+        registry, spot = self._registry(), _spot(alert)
+        channels = self._channels & set(TEST_CHANNELS)
+        station = station_of(registry, spot)
+        if station is None:
+            found = Reached(
+                (console_of(registry, spot, self._locale),), (f"no station serves grid {spot.grid or '(none)'}",)
+            )
+        else:
+            itself = recipient_of(registry, station.id, channels, self._locale)
+            found = Reached((itself,) if itself else ())
+        return Plan(
+            deliveries=_deliveries(alert, transition, found, now_ms, "always", every_contact=True), gaps=found.gaps
+        )
+
+
+def _spot(alert: Alert) -> Spot:
+    return Spot(place=alert.place, grid=alert.grid, station=alert.station)
+
+
+def _sum(parts: Iterable[Reached]) -> Reached:
+    found = Reached()
+    for part in parts:
+        found += part
+    return found
+
+
+def _deliveries(
+    alert: Alert,
+    transition: str,
+    found: Reached,
+    due_at_ms: int,
+    needed_while: Literal["always", "unacknowledged", "not_on_scene", "live"],
+    *,
+    every_contact: bool,
+) -> tuple[NewDelivery, ...]:
+    """One delivery for each recipient and channel, in the order of the recipients. A station is told on all its channels."""
+    planned: dict[tuple[str, str], NewDelivery] = {}
+    for recipient in found.recipients:
+        contacts = recipient.contacts if every_contact or recipient.is_station else recipient.contacts[:1]
+        for channel, target in contacts:
+            planned.setdefault(
+                (recipient.id, channel),
+                NewDelivery(
+                    alert_id=alert.id,
+                    transition=transition,
+                    recipient=recipient.id,
+                    channel=channel,
+                    target=target,
+                    locale=recipient.locale,
+                    due_at_ms=due_at_ms,
+                    needed_while=needed_while,
+                ),
+            )
+    return tuple(planned.values())
