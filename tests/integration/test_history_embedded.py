@@ -1,0 +1,205 @@
+"""The embedded history on a real file."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.errors import Unavailable
+from hub.model.quantities import QUANTITIES
+from hub.model.readings import Quality, ReadingBatch
+from hub.stores.history import GridStatus
+from hub.stores.history_embedded import EmbeddedHistory
+from tests.support.small_town import device, registry
+
+T = 1_795_318_380_000
+HOUR = 3_600_000
+TOWN = registry()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[EmbeddedHistory]:
+    store = EmbeddedHistory(tmp_path / "history.db", retain_days=2)
+    yield store
+    store.close()
+
+
+def batch_of(*rows: tuple[int, str, float, int], quality: int = 0, received_at_ms: int | None = None) -> ReadingBatch:
+    return ReadingBatch.of([(s, q, v, at, received_at_ms or at + 20, quality, 0) for s, q, v, at in rows])
+
+
+def values(history: EmbeddedHistory, device: str = "smoke-1", quantity: str = "temperature_c") -> list[float]:
+    return [p.value for p in history.series(device, quantity, 0, T * 2, 1_000_000)]
+
+
+def test_what_was_written_is_read_after_a_restart(tmp_path: Path) -> None:
+    first = EmbeddedHistory(tmp_path / "h.db")
+    first.write(batch_of((0, "temperature_c", 21.5, T), (0, "smoke", 1.0, T), (1, "smoke", 0.0, T)), TOWN)
+    first.close()
+    again = EmbeddedHistory(tmp_path / "h.db")
+    assert [(v.quantity, v.value, v.unit) for v in again.latest("smoke-1")] == [
+        ("smoke", True, ""),
+        ("temperature_c", 21.5, "°C"),
+    ]
+    assert values(again) == [21.5]
+    assert values(again, "smoke-2", "smoke") == [0.0]
+    again.close()
+
+
+def test_the_same_batch_again_adds_nothing(history: EmbeddedHistory) -> None:
+    batch = batch_of(*[(slot, "temperature_c", float(n), T + n) for n in range(100) for slot in range(5)])
+    for _ in range(3):
+        history.write(batch, TOWN)
+    assert values(history) == [float(n) for n in range(100)]
+
+
+def test_a_series_crosses_hours_and_gives_the_newest_points_oldest_first(history: EmbeddedHistory) -> None:
+    history.write(batch_of(*[(0, "temperature_c", float(n), T + n * HOUR // 3) for n in range(12)]), TOWN)
+    step = HOUR // 3
+    assert [p.value for p in history.series("smoke-1", "temperature_c", T + step, T + 9 * step, 5)] == [
+        4.0,
+        5.0,
+        6.0,
+        7.0,
+        8.0,
+    ]
+    assert [p.at_ms for p in history.series("smoke-1", "temperature_c", T, T + 1, 5)] == [T]
+    assert history.series("smoke-1", "temperature_c", T, T, 5) == []
+    assert history.series("smoke-1", "nothing of ours", 0, T * 2, 5) == []
+    assert history.series("nobody", "temperature_c", 0, T * 2, 5) == []
+
+
+def test_the_latest_value_is_the_one_observed_last_not_the_one_received_last(history: EmbeddedHistory) -> None:
+    history.write(batch_of((0, "temperature_c", 30.0, T)), TOWN)
+    history.write(batch_of((0, "temperature_c", 10.0, T - 5_000), quality=Quality.LATE, received_at_ms=T + 99), TOWN)
+    assert [v.value for v in history.latest("smoke-1")] == [30.0]
+    assert values(history) == [10.0, 30.0]
+
+
+def test_of_several_rows_in_one_batch_the_newest_is_the_latest(history: EmbeddedHistory) -> None:
+    history.write(
+        batch_of((0, "temperature_c", 1.0, T), (0, "temperature_c", 3.0, T + 9), (0, "temperature_c", 2.0, T + 5)), TOWN
+    )
+    assert [v.value for v in history.latest("smoke-1")] == [3.0]
+
+
+def test_states_and_switches_are_shown_in_words(history: EmbeddedHistory) -> None:
+    open_ = float(QUANTITIES["gate_state"].states.index("open"))
+    history.write(batch_of((3, "gate_state", open_, T), (3, "relay_on", 0.0, T)), TOWN)
+    assert {v.quantity: v.value for v in history.latest("cabinet-1")} == {"gate_state": "open", "relay_on": False}
+
+
+def test_unknown_is_no_point_but_is_the_latest_value(history: EmbeddedHistory) -> None:
+    history.write(batch_of((0, "temperature_c", 21.5, T)), TOWN)
+    history.write(batch_of((0, "temperature_c", math.nan, T + 1), quality=Quality.UNKNOWN), TOWN)
+    assert values(history) == [21.5]
+    assert [v.value for v in history.latest("smoke-1")] == [None]
+
+
+def test_readings_of_a_test_leave_no_trace(history: EmbeddedHistory) -> None:
+    history.write(batch_of((0, "smoke", 1.0, T), quality=Quality.TEST), TOWN)
+    assert history.latest("smoke-1") == []
+    assert values(history, quantity="smoke") == []
+
+
+def test_a_device_keeps_its_series_when_its_slot_changes(history: EmbeddedHistory) -> None:
+    history.write(batch_of((0, "temperature_c", 1.0, T)), TOWN)
+    other = registry(device("somebody"), device("smoke-1"))
+    history.write(batch_of((1, "temperature_c", 2.0, T + 1), (0, "temperature_c", 9.0, T + 1)), other)
+    assert values(history) == [1.0, 2.0]
+    assert values(history, "somebody") == [9.0]
+
+
+def test_old_readings_go_and_older_ones_do_not_come_in(history: EmbeddedHistory) -> None:
+    history.write(batch_of((0, "temperature_c", 1.0, T)), TOWN)
+    history.write(batch_of((0, "temperature_c", 2.0, T + 50 * HOUR)), TOWN)
+    assert values(history) == [2.0]
+    history.write(batch_of((0, "temperature_c", 3.0, T), quality=Quality.HISTORY, received_at_ms=T + 50 * HOUR), TOWN)
+    assert values(history) == [2.0]
+
+
+def test_the_file_stays_within_its_bound_and_keeps_the_newest(tmp_path: Path) -> None:
+    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1)
+    for hour in range(40):
+        rows = [(slot, "temperature_c", n + 0.25, T + hour * HOUR + n) for slot in range(5) for n in range(800)]
+        history.write(batch_of(*rows), TOWN)
+    assert history.used_bytes() <= 1.1 * 1024 * 1024
+    assert (tmp_path / "h.db").stat().st_size < 2 * 1024 * 1024
+    newest = history.series("smoke-1", "temperature_c", T + 39 * HOUR, T + 40 * HOUR, 10_000)
+    assert len(newest) == 800
+    assert history.series("smoke-1", "temperature_c", T, T + HOUR, 10) == []
+    history.close()
+
+
+def test_one_hour_alone_cannot_overflow_the_file(tmp_path: Path) -> None:
+    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1)
+    for n in range(0, 60_000, 2_000):
+        history.write(
+            batch_of(*[(slot, "temperature_c", 0.5, T + k) for slot in range(5) for k in range(n, n + 2_000)]), TOWN
+        )
+    assert history.used_bytes() <= 1.3 * 1024 * 1024
+    assert history.series("smoke-1", "temperature_c", 0, T * 2, 1)[0].at_ms == T + 59_999
+    history.close()
+
+
+def test_grid_states_are_a_series_of_their_own(history: EmbeddedHistory) -> None:
+    rows = [
+        GridStatus(at_ms=T + n * 60_000, community="c1", grid="g1", name="x", devices=4, silent=n, open_p1=1)
+        for n in range(3)
+    ]
+    history.write_grid_status(rows)
+    history.write_grid_status(rows)
+    assert [p.value for p in history.grid_series("g1", "silent", T, T + HOUR, 10)] == [0.0, 1.0, 2.0]
+    assert history.grid_series("g2", "silent", T, T + HOUR, 10) == []
+
+
+def test_a_failed_write_leaves_nothing_behind_and_can_be_repeated(
+    history: EmbeddedHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        import sqlite3
+
+        raise sqlite3.OperationalError("database or disk is full")
+
+    batch = batch_of((0, "temperature_c", 21.5, T))
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.stores.history_embedded._insert", full)
+        with pytest.raises(Unavailable, match="disk is full"):
+            history.write(batch, TOWN)
+    assert history.latest("smoke-1") == []
+    history.write(batch, TOWN)
+    assert values(history) == [21.5]
+
+
+def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "h.db").write_bytes(b"this is no database, and longer than a header of one " * 20)
+    with pytest.raises(Unavailable, match="move it away"):
+        EmbeddedHistory(tmp_path / "h.db")
+
+
+def test_readers_are_not_disturbed_by_the_writer(history: EmbeddedHistory) -> None:
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                history.latest("smoke-1")
+                history.series("smoke-1", "temperature_c", T, T + HOUR, 100)
+        except BaseException as bad:
+            failures.append(bad)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for n in range(50):
+        history.write(batch_of(*[(slot, "temperature_c", float(n), T + n * 100 + slot) for slot in range(5)]), TOWN)
+    done.set()
+    for reader in readers:
+        reader.join(5)
+    assert failures == []
+    assert len(values(history)) == 50
