@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hub.dispatch.channels import CHANNELS
-from hub.dispatch.policy import EscalationPolicy, Ladder, Step, Unless, answered, load_policy
+from hub.dispatch.policy import EscalationPolicy, Ladder, Step, Unless, answered, load_policy, since_ms
 from hub.dispatch.routing import (
     CONSOLE,
     Reached,
@@ -92,7 +92,7 @@ class StandardPlanner:
             return self._test(alert, "raised", now_ms)
         found = self._reach(alert, ladder.steps[0], now_ms)
         deliveries = _deliveries(alert, "raised", found, now_ms, "live", every_contact=ladder.every_contact)
-        return Plan(deliveries=deliveries, timers=tuple(self._timers(alert, ladder, now_ms)), gaps=found.gaps)
+        return Plan(deliveries=deliveries, timers=tuple(self._timers(alert, ladder)), gaps=found.gaps)
 
     def step(self, alert: Alert, step: int, now_ms: int) -> Plan:
         """Steps 1 … n are the rungs of the ladder, every later number is one more repeat for everybody told so far."""
@@ -189,18 +189,16 @@ class StandardPlanner:
         return found
 
     def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
-        night = self._policy.night.at(alert.raised_at_ms, self._zone)
+        night = self._policy.night.at(since_ms(alert), self._zone)
         return _sum(self._reach(alert, step, now_ms) for step in ladder.told_by(alert, now_ms, night=night))
 
-    def _timers(self, alert: Alert, ladder: Ladder, now_ms: int) -> Iterator[NewTimer]:
-        # The ladder counts from the alarm, not from the moment at which the hub got to it: after an outage it is already late.
-        # An alert that fires again starts anew.
-        since_ms = alert.raised_at_ms if alert.occurrences <= 1 else now_ms
-        night = self._policy.night.at(since_ms, self._zone)
+    def _timers(self, alert: Alert, ladder: Ladder) -> Iterator[NewTimer]:
+        began_ms = since_ms(alert)
+        night = self._policy.night.at(began_ms, self._zone)
         for n, rung in enumerate(ladder.steps[1:], start=1):
-            yield NewTimer(alert_id=alert.id, step=n, due_at_ms=since_ms + rung.due_s(night=night) * 1_000)
+            yield NewTimer(alert_id=alert.id, step=n, due_at_ms=began_ms + rung.due_s(night=night) * 1_000)
         if len(ladder.steps) == 1 and ladder.repeat_s is not None:
-            yield NewTimer(alert_id=alert.id, step=1, due_at_ms=since_ms + ladder.repeat_s * 1_000)
+            yield NewTimer(alert_id=alert.id, step=1, due_at_ms=began_ms + ladder.repeat_s * 1_000)
 
     def _next_repeat(self, alert: Alert, ladder: Ladder, step: int, now_ms: int) -> tuple[NewTimer, ...]:
         if step < len(ladder.steps) - 1 or ladder.repeat_s is None or answered(alert, ladder.repeat_unless):

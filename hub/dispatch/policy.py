@@ -17,7 +17,7 @@ from hub.dispatch.routing import TELLS, Tell
 from hub.documents import Document, Strict
 from hub.errors import Complaint, ConfigError
 from hub.model.alerts import Alert
-from hub.model.rules import SEVERITIES, Severity
+from hub.model.rules import SEVERITIES
 
 Unless = Literal["acknowledged", "on_scene", "closed"]
 
@@ -88,7 +88,7 @@ class Ladder(Strict):
             for n, step in enumerate(self.steps)
             if n == 0
             or (
-                (due_ms := alert.raised_at_ms + step.due_s(night=night) * 1_000) <= now_ms
+                (due_ms := since_ms(alert) + step.due_s(night=night) * 1_000) <= now_ms
                 and not answered(alert, step.unless, by_ms=due_ms)
             )
         )
@@ -126,10 +126,18 @@ class EscalationPolicy(Strict):
         found: Ladder = getattr(self.severities, severity if severity in SEVERITIES else "P1")
         return found
 
-    def deadlines_s(self, severity: Severity, raised_at_ms: int, zone: str) -> tuple[int | None, int | None]:
-        """Seconds in which an alert must be acknowledged, and somebody on scene; None where the ladder does not ask."""
-        ladder, night = self.ladder(severity), self.night.at(raised_at_ms, zone)
+    def deadlines_s(self, alert: Alert, zone: str) -> tuple[int | None, int | None]:
+        """Seconds in which it must be acknowledged, and somebody on scene; None where the ladder does not ask."""
+        ladder, night = self.ladder(alert.severity), self.night.at(since_ms(alert), zone)
         return ladder.deadline_s("acknowledged", night=night), ladder.deadline_s("on_scene", night=night)
+
+
+def since_ms(alert: Alert) -> int:
+    """When the ladder began: at the alarm, not when the hub got to it; after an outage it is late already.
+
+    An alert that fires again climbs from the beginning, from the receipt of its latest occurrence.
+    """
+    return alert.raised_at_ms if alert.occurrences <= 1 else max(alert.received_at_ms, alert.raised_at_ms)
 
 
 def answered(alert: Alert, unless: Unless, *, by_ms: int | None = None) -> bool:
@@ -170,4 +178,4 @@ def _unknown_channels(policy: EscalationPolicy, document: Document, channels: Co
     ]
 
 
-__all__ = ["TELLS", "EscalationPolicy", "Ladder", "Night", "Step", "Unless", "answered", "load_policy"]
+__all__ = ["TELLS", "EscalationPolicy", "Ladder", "Night", "Step", "Unless", "answered", "load_policy", "since_ms"]

@@ -1,0 +1,326 @@
+"""What a notification says: one text for people in their language, and the same as fields for machines. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import blake2b
+from math import isfinite
+from typing import Any
+
+from hub.clock import wall_clock
+from hub.dispatch.policy import EscalationPolicy, since_ms
+from hub.dispatch.roster import on_duty
+from hub.dispatch.routing import Spot, path_of, station_of
+from hub.i18n import _ as mark
+from hub.i18n import text as translation
+from hub.model.alerts import Alert
+from hub.model.deliveries import Delivery, Message
+from hub.model.places import Person
+from hub.model.quantities import QUANTITIES
+from hub.registry.snapshot import Registry
+
+MOST_BYTES = 2_048
+"""The limit of a WeCom robot's text, the tightest of the channels that are planned."""
+
+Say = Callable[[str], str]
+
+_FIRE = frozenset({"smoke", "smoke_density", "smoke_density_db_m", "heat_alarm", "manual_call"})
+_GAS = frozenset({"gas_alarm", "gas_lel_pct"})
+_CO = frozenset({"co_alarm", "co_ppm"})
+_SEVERITY_WORD = {
+    "P1": mark("[Emergency {severity}]"),
+    "P2": mark("[Urgent {severity}]"),
+    "P3": mark("[Fault {severity}]"),
+    "P4": mark("[Notice {severity}]"),
+}
+
+
+def composer(
+    registry: Callable[[], Registry], policy: EscalationPolicy, zone: str, public_url: str
+) -> Callable[[Alert, Delivery, int], Message]:
+    """What the courier calls: `compose` with the registry of the moment."""
+
+    def composed(alert: Alert, delivery: Delivery, now_ms: int) -> Message:
+        return compose(alert, delivery, registry(), now_ms, zone, public_url, policy=policy)
+
+    return composed
+
+
+def compose(
+    alert: Alert,
+    delivery: Delivery,
+    registry: Registry,
+    now_ms: int,
+    zone: str,
+    public_url: str,
+    *,
+    policy: EscalationPolicy | None = None,
+) -> Message:
+    """The message of `delivery` in its locale, as of `now_ms`. Its text has at most MOST_BYTES bytes of UTF-8.
+
+    The same delivery always gives the same `id`, on every hub, so that a receiver can drop a repetition. With `policy`
+    the text says how much time is left to acknowledge and to arrive.
+    """
+    locale = delivery.locale
+    say = translation(locale)
+    links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}"}
+    title = _title(alert, delivery, registry, say, locale)
+    lines = [
+        _Line(title, 9),
+        _Line(_when(alert, delivery, now_ms, zone, say), 6),
+        _Line(_measured(alert, say, locale), 5),
+        _Line(_do_now(alert, delivery, say, locale), 10),
+        _Line(_responsible(alert, registry, now_ms, zone, say, locale), 3),
+        _Line(_time_left(alert, delivery, policy, now_ms, zone, say), 4),
+        _Line(links["alert"], 8),
+    ]
+    return Message(
+        id=message_id(delivery),
+        title=title,
+        text=_fit([line for line in lines if line.text]),
+        locale=locale,
+        severity=alert.severity,
+        test=alert.test,
+        fields=_fields(alert, delivery, registry, now_ms, links),
+        links=links,
+    )
+
+
+def message_id(delivery: Delivery) -> str:
+    """The idempotency key: from what makes a delivery unique, not from a row number that a new database would use again."""
+    key = f"{delivery.alert_id}:{delivery.transition}:{delivery.recipient}:{delivery.channel}"
+    return blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+def masked(phone: str) -> str:
+    """A phone number as it may travel in a message: 138****0001. Too short to mask well = nothing but stars."""
+    digits = "".join(c for c in phone if c.isdigit() or c == "+")
+    return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 10 else "****" if digits else ""
+
+
+class _Line:
+    """A line of the text. `weight`: the lightest lines go first when the text is too long."""
+
+    __slots__ = ("text", "weight")
+
+    def __init__(self, text: str, weight: int) -> None:
+        self.text, self.weight = " ".join(text.split()), weight
+
+
+def _fit(lines: list[_Line]) -> str:
+    """The lines as one text of at most MOST_BYTES: light lines left out, then the longest of the others cut.
+
+    The line that says what to do is only cut when nothing else is left.
+    """
+    kept = list(lines)
+    while _size(kept) > MOST_BYTES and (light := min(kept, key=lambda line: line.weight)).weight < 8:
+        kept.remove(light)
+    for line in sorted(kept, key=lambda line: line.weight):
+        surplus = _size(kept) - MOST_BYTES
+        if surplus <= 0:
+            break
+        line.text = cut(line.text, max(len(line.text.encode()) - surplus, 0))
+    return "\n".join(line.text for line in kept if line.text)
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """`text` in at most `most_bytes` bytes of UTF-8, cut between characters and ended by "…"."""
+    whole = text.encode()
+    if len(whole) <= most_bytes:
+        return text
+    room = most_bytes - len("…".encode())
+    return whole[:room].decode("utf-8", "ignore").rstrip() + "…" if room > 0 else ""
+
+
+def _size(lines: list[_Line]) -> int:
+    return sum(len(line.text.encode()) + 1 for line in lines) - 1
+
+
+def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, locale: str) -> str:
+    device = registry.find(alert.device_id)
+    name = device.name.in_(locale) if device else ""
+    called = name if alert.device_id in name else f"{name} {alert.device_id}".strip()
+    place = alert.place_en if locale == "en" else alert.place_zh
+    before = say("[TEST]") if alert.test else ""
+    word = _word(alert, delivery, say).format(severity=alert.severity)
+    return f"{before}{word} {place} {called}"
+
+
+def _word(alert: Alert, delivery: Delivery, say: Say) -> str:
+    match _transition(delivery)[0]:
+        case "cleared":
+            return say(mark("[Back to normal {severity}]"))
+        case "closed":
+            return say(mark("[Closed {severity}]"))
+    if alert.severity in ("P1", "P2"):
+        if alert.quantity in _FIRE:
+            return say(mark("[Fire alarm {severity}]"))
+        if alert.quantity in _GAS:
+            return say(mark("[Gas alarm {severity}]"))
+        if alert.quantity in _CO:
+            return say(mark("[CO alarm {severity}]"))
+    return say(_SEVERITY_WORD[alert.severity])
+
+
+def _when(alert: Alert, delivery: Delivery, now_ms: int, zone: str, say: Say) -> str:
+    moments = {"cleared": alert.returned_at_ms, "closed": alert.closed_at_ms}
+    kind, number = _transition(delivery)
+    at_ms = moments.get(kind) or since_ms(alert)
+    clock = wall_clock(at_ms, zone, "%H:%M:%S")
+    ago = _span(max(now_ms - at_ms, 0) // 1_000, say)
+    match kind:
+        case "cleared":
+            return say("{clock} the device reports normal ({ago} ago); still to be checked on site").format(
+                clock=clock, ago=ago
+            )
+        case "closed" if alert.case_state == "false_alarm":
+            return say("{clock} closed as a false alarm: {reason}").format(
+                clock=clock, reason=alert.close_reason or "-"
+            )
+        case "closed":
+            return say("{clock} closed: {reason}").format(clock=clock, reason=alert.close_reason or "-")
+    raised = say("{clock} alarm ({ago} ago)").format(clock=clock, ago=ago)
+    match kind:
+        case "reinforce":
+            return raised + say(" · the crew asks for reinforcement (call {n})").format(n=number)
+        case "step" if alert.acked_at_ms is not None:
+            return raised + say(" · acknowledged, nobody on scene yet: notice {n}").format(n=number + 1)
+        case "step":
+            return raised + say(" · not acknowledged yet: notice {n}").format(n=number + 1)
+    return raised
+
+
+def _measured(alert: Alert, say: Say, locale: str) -> str:
+    title = alert.title_en if locale == "en" else alert.title_zh
+    unit = QUANTITIES[alert.quantity].unit if alert.quantity in QUANTITIES else ""
+    value = _value(alert)
+    if isinstance(value, bool) or value is None or not alert.quantity:
+        return title
+    number = f"{value:g}" if isinstance(value, int | float) else str(value)
+    measured = f"{title} · {alert.quantity} {number} {unit}".rstrip()
+    if alert.threshold is None:
+        return measured
+    return measured + say(" (limit {limit})").format(limit=f"{alert.threshold:g} {unit}".rstrip())
+
+
+def _do_now(alert: Alert, delivery: Delivery, say: Say, locale: str) -> str:
+    action = alert.action_en if locale == "en" else alert.action_zh
+    if not action or _transition(delivery)[0] == "closed":
+        return ""
+    return say("Do now: {action}").format(action=action)
+
+
+def _responsible(alert: Alert, registry: Registry, now_ms: int, zone: str, say: Say, locale: str) -> str:
+    """Grid worker and crew on duty, with masked phones: the station dials from its own book."""
+    spot = Spot(place=alert.place, grid=alert.grid, station=alert.station)
+    parts: list[str] = []
+    for place in reversed(path_of(registry, spot.grid)):
+        worker = registry.people.get(place.responsible) if place.level in ("grid", "micro_grid") else None
+        if worker is not None:
+            parts.append(f"{place.name.in_(locale)} {_called(worker, locale)}")
+    station = station_of(registry, spot)
+    if station is not None:
+        crew = [registry.people[i] for i in on_duty(station, now_ms, zone) if i in registry.people]
+        shown = " / ".join(_called(person, locale) for person in crew[:3])
+        parts.append(f"{station.name.in_(locale)} {shown or say('nobody on duty')}")
+    return say("Responsible: {people}").format(people=" · ".join(parts)) if parts else ""
+
+
+def _called(person: Person, locale: str) -> str:
+    return f"{person.name.in_(locale)} {masked(person.phone)}".rstrip()
+
+
+def _time_left(
+    alert: Alert, delivery: Delivery, policy: EscalationPolicy | None, now_ms: int, zone: str, say: Say
+) -> str:
+    if policy is None or alert.test or not alert.live or _transition(delivery)[0] in ("cleared", "closed"):
+        return ""
+    parts: list[str] = []
+    acknowledge_s, on_scene_s = policy.deadlines_s(alert, zone)
+    for limit_s, done, left, overdue in (
+        (
+            acknowledge_s,
+            alert.acked_at_ms or alert.on_scene_at_ms,
+            mark("acknowledge within {span}"),
+            mark("acknowledgement overdue by {span}"),
+        ),
+        (on_scene_s, alert.on_scene_at_ms, mark("on scene within {span}"), mark("arrival overdue by {span}")),
+    ):
+        if limit_s is None or done is not None:
+            continue
+        left_s = limit_s - (now_ms - since_ms(alert)) // 1_000
+        parts.append(say(left if left_s > 0 else overdue).format(span=_span(abs(left_s), say)))
+    return say("Time left: {parts}").format(parts=" · ".join(parts)) if parts else ""
+
+
+def _span(seconds: int, say: Say) -> str:
+    if seconds < 120:
+        return say("{seconds} s").format(seconds=seconds)
+    if seconds < 7_200:
+        return say("{minutes} min").format(minutes=seconds // 60)
+    return say("{hours} h").format(hours=seconds // 3_600)
+
+
+def _transition(delivery: Delivery) -> tuple[str, int]:
+    """Kind and number of the transition: ("step", 2) of "step:2", also of "step:2:3" (third occurrence); ("raised", 0)."""
+    kind, _, rest = delivery.transition.partition(":")
+    number = rest.split(":")[0]
+    return kind, int(number) if kind in ("step", "reinforce") and number.isdigit() else 0
+
+
+def _value(alert: Alert) -> Any:
+    try:
+        return json.loads(alert.value)
+    except ValueError:
+        return alert.value or None
+
+
+def _finite(value: Any) -> Any:
+    """`value`, or None for a number that JSON has no word for."""
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _fields(alert: Alert, delivery: Delivery, registry: Registry, now_ms: int, links: dict[str, str]) -> dict[str, Any]:
+    """The message for machines. Instants are milliseconds UTC; what is not known is null."""
+    device = registry.find(alert.device_id)
+    value = _value(alert)
+    return {
+        "alert": alert.id,
+        "delivery": delivery.id,
+        "transition": delivery.transition,
+        "recipient": delivery.recipient,
+        "channel": delivery.channel,
+        "attempt": delivery.attempts,
+        "severity": alert.severity,
+        "test": alert.test,
+        "rule": alert.rule_id,
+        "device": alert.device_id,
+        "device_kind": alert.device_kind,
+        "device_name": device.name.in_(delivery.locale) if device else "",
+        "place": alert.place,
+        "places": [p.code for p in path_of(registry, alert.place)],
+        "place_name": alert.place_en if delivery.locale == "en" else alert.place_zh,
+        "grid": alert.grid,
+        "station": alert.station,
+        "lat": alert.lat,
+        "lon": alert.lon,
+        "quantity": alert.quantity,
+        "value": _finite(value),
+        "threshold": _finite(alert.threshold),
+        "unit": QUANTITIES[alert.quantity].unit if alert.quantity in QUANTITIES else "",
+        "alarm_state": alert.alarm_state,
+        "case_state": alert.case_state,
+        "escalation_level": alert.escalation_level,
+        "occurrences": alert.occurrences,
+        "observed_at_ms": alert.observed_at_ms,
+        "received_at_ms": alert.received_at_ms,
+        "raised_at_ms": alert.raised_at_ms,
+        "acked_at_ms": alert.acked_at_ms,
+        "on_scene_at_ms": alert.on_scene_at_ms,
+        "returned_at_ms": alert.returned_at_ms,
+        "closed_at_ms": alert.closed_at_ms,
+        "sent_at_ms": now_ms,
+        "action": alert.action_en if delivery.locale == "en" else alert.action_zh,
+        "links": links,
+    }

@@ -1,0 +1,174 @@
+"""The way from a device to people, and what is said when it has a hole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hub.dispatch.routing import Spot, audit, contacts_of, place_text, reach, recipient_of, spot_of
+from hub.model.places import Device, Name, Person, Place, Shift, Station
+from hub.registry.snapshot import Registry
+from tests.support.registry import (
+    GRID_A,
+    GRID_C,
+    UNIT,
+    a_device,
+    hub_and_canary,
+    people,
+    places,
+    small_registry,
+    stations,
+)
+
+ZONE = "Asia/Shanghai"
+NOW = 1_704_067_200_000  # 2024-01-01 08:00 in Shanghai
+ALL = ("console", "webhook", "siren")
+
+
+def reached(
+    registry: Registry, tell: str, device: str = "smoke-1", *, channels: tuple[str, ...] = ALL
+) -> tuple[list[str], tuple[str, ...]]:
+    found = reach(registry, tell, spot_of(registry, device), NOW, ZONE, channels=channels, locale="zh-CN")  # type: ignore[arg-type]
+    return [r.id for r in found.recipients], found.gaps
+
+
+def with_stations(*given: Station) -> Registry:
+    return Registry.of(
+        [a_device("smoke-1", place=UNIT), *hub_and_canary()], places=places(), people=people(), stations=given
+    )
+
+
+def test_a_device_leads_to_the_station_of_its_grid() -> None:
+    assert spot_of(small_registry(), "smoke-1") == Spot(place=UNIT, grid=GRID_A, station="north")
+    assert spot_of(small_registry(), "gate-1").grid == GRID_C
+
+
+def test_an_unknown_device_leads_to_where_the_hub_is() -> None:
+    assert spot_of(small_registry(), "never-seen") == spot_of(small_registry(), "hub")
+
+
+def test_telling_a_station_means_the_station_itself_then_its_crew_on_duty() -> None:
+    assert reached(small_registry(), "station") == (["north", "crew-1", "crew-2", "crew-3", "crew-4"], ())
+
+
+def test_every_level_of_the_ladder_has_its_responsible_person() -> None:
+    registry = small_registry()
+    assert reached(registry, "grid") == (["worker-a"], ())
+    assert reached(registry, "community") == (["community-officer"], ())
+    assert reached(registry, "street") == (["street-officer"], ())
+    assert reached(registry, "compound") == ([], ("nobody is responsible for compound 440399001001-c1",))
+
+
+def test_the_worker_of_a_micro_grid_is_told_before_the_worker_of_its_grid() -> None:
+    micro = Place(
+        code=f"{GRID_A}01",
+        level="micro_grid",
+        name=Name(zh="微网格", en="Micro"),
+        parent=GRID_A,
+        responsible="worker-b",
+    )
+    registry = Registry.of(
+        [a_device("smoke-1", grid=micro.code), *hub_and_canary()],
+        places=[*places(), micro],
+        people=people(),
+        stations=stations(),
+    )
+    assert reached(registry, "grid")[0] == ["worker-b", "worker-a"]
+
+
+def test_backups_come_in_the_order_of_mutual_aid_and_the_first_reachable_one_is_enough() -> None:
+    mute = Station(id="mute", name=Name(zh="哑", en="Mute"), grids=())
+    north, east = stations()
+    registry = with_stations(replace(north, backups=("gone", "mute", "east")), east, mute)
+    who, gaps = reached(registry, "backup_station")
+    assert who == ["mute", "east", "crew-5", "crew-6", "crew-7", "crew-8"]
+    assert gaps == ("backup station gone does not exist", "nobody is on duty at station mute; telling all its members")
+
+
+def test_when_nobody_is_on_duty_all_members_are_told_and_the_gap_is_said() -> None:
+    north, east = stations()
+    who, gaps = reached(with_stations(replace(north, roster=()), east), "station")
+    assert who == ["north", "crew-1", "crew-2", "crew-3", "crew-4"]
+    assert gaps == ("nobody is on duty at station north; telling all its members",)
+
+
+def test_a_grid_without_a_station_is_said() -> None:
+    assert reached(with_stations(), "station") == ([], (f"no station serves grid {GRID_A}",))
+
+
+def test_a_person_without_a_usable_contact_is_said_by_id() -> None:
+    north, _ = stations()
+    silent = Person(id="crew-1", name=Name(zh="哑", en="Mute"), role="crew")
+    by_pigeon = Person(id="crew-2", name=Name(zh="鸽", en="Pigeon"), role="crew", contacts=(("pigeon", "coo"),))
+    registry = Registry.of(
+        [a_device("smoke-1"), *hub_and_canary()],
+        places=places(),
+        people=[silent, by_pigeon],
+        stations=[replace(north, roster=(Shift(people=("crew-1", "crew-2", "crew-x"), start_min=0, end_min=0),))],
+    )
+    who, gaps = reached(registry, "station")
+    assert who == ["north"]
+    assert gaps == (
+        "person crew-1 has no contact",
+        "person crew-2 has no contact on console, siren, webhook",
+        "person crew-x does not exist",
+    )
+
+
+def test_people_are_not_missed_where_only_the_console_is_asked_for() -> None:
+    assert reached(small_registry(), "station", channels=("console",)) == (["north"], ())
+
+
+def test_a_verified_contact_comes_first() -> None:
+    person = Person(
+        id="p", name=Name(zh="", en=""), role="", contacts=(("siren", "s"), ("webhook", "w")), verified=("webhook",)
+    )
+    assert contacts_of(person, ALL) == (("webhook", "w"), ("siren", "s"))
+    assert contacts_of(replace(person, verified=()), ALL) == (("siren", "s"), ("webhook", "w"))
+
+
+def test_a_station_always_has_a_console_and_only_channels_that_the_hub_has() -> None:
+    registry = small_registry()
+    found = recipient_of(registry, "north", ("console", "siren"), "zh-CN")
+    assert found is not None
+    assert found.contacts == (("console", ""),)
+
+
+def test_the_last_resort_is_the_nearest_other_station_then_everybody() -> None:
+    _, east = stations()
+    who, gaps = reached(with_stations(east), "anyone")
+    assert who[0] == "east"
+    assert gaps == ("no responsible person can be reached; telling station east",)
+    who, gaps = reached(with_stations(), "anyone")
+    assert len(who) == len(people())
+    assert gaps == ("no responsible person can be reached; telling everybody who has a contact",)
+
+
+def test_a_place_is_named_from_the_compound_down() -> None:
+    name = place_text(small_registry(), UNIT)
+    assert name.en == "Court, 440399001001-c1-b1, 440399001001-c1-b1-u1"
+    assert name.zh.startswith("Court（中） ")
+    assert place_text(small_registry(), "nowhere").en == "nowhere"
+    assert place_text(small_registry(), "440399001").en == "440399001"
+
+
+def test_the_audit_finds_every_device_and_its_gaps() -> None:
+    _, east = stations()
+    registry = small_registry()
+    assert all(somebody and not gaps for _, gaps, somebody in audit(registry, NOW, ZONE, channels=ALL))
+    without_north: dict[str, tuple[str, ...]] = {
+        device: gaps for device, gaps, _ in audit(with_stations(east), NOW, ZONE, channels=ALL)
+    }
+    assert without_north["smoke-1"][0] == f"no station serves grid {GRID_A}"
+
+
+def test_the_audit_sees_a_thin_shift() -> None:
+    north, east = stations()
+    thin = replace(north, roster=(Shift(people=("crew-1", "crew-2"), start_min=0, end_min=0),))
+    gaps = {d: g for d, g, _ in audit(with_stations(thin, east), NOW, ZONE, channels=ALL)}["smoke-1"]
+    assert gaps == ("only 2 of 3 on duty at station north",)
+
+
+def test_a_device_of_no_grid_takes_the_grid_above_its_place() -> None:
+    device: Device = replace(a_device("lost"), grid="", place=GRID_C)
+    registry = Registry.of([device, *hub_and_canary()], places=places(), people=people(), stations=stations())
+    assert spot_of(registry, "lost").station == "east"
