@@ -144,7 +144,8 @@ def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, local
     place = alert.place_en if locale == "en" else alert.place_zh
     before = say("[TEST]") if alert.test else ""
     word = _word(alert, delivery, say).format(severity=alert.severity)
-    return f"{before}{word} {place} {called}"
+    space = "" if word.endswith("】") else " "  # a full-width bracket brings its own
+    return f"{before}{word}{space}{place} {called}"
 
 
 def _word(alert: Alert, delivery: Delivery, say: Say) -> str:
@@ -223,7 +224,7 @@ def _responsible(alert: Alert, registry: Registry, now_ms: int, zone: str, say: 
     if station is not None:
         crew = [registry.people[i] for i in on_duty(station, now_ms, zone) if i in registry.people]
         shown = " / ".join(_called(person, locale) for person in crew[:3])
-        parts.append(f"{station.name.in_(locale)} {shown or say('nobody on duty')}")
+        parts.append(f"{station.name.in_(locale)} {shown or say('(nobody on duty)')}")
     return say("Responsible: {people}").format(people=" · ".join(parts)) if parts else ""
 
 
