@@ -99,13 +99,17 @@ def masked(phone: str) -> str:
     return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 10 else "****" if digits else ""
 
 
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
 class _Line:
     """A line of the text. `weight`: the lightest lines go first when the text is too long."""
 
     __slots__ = ("text", "weight")
 
     def __init__(self, text: str, weight: int) -> None:
-        self.text, self.weight = " ".join(text.split()), weight
+        self.text, self.weight = _flat(text), weight
 
 
 def _fit(lines: list[_Line]) -> str:
@@ -145,7 +149,7 @@ def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, local
     before = say("[TEST]") if alert.test else ""
     word = _word(alert, delivery, say).format(severity=alert.severity)
     space = "" if word.endswith("】") else " "  # a full-width bracket brings its own
-    return f"{before}{word}{space}{place} {called}"
+    return f"{before}{word}{space}{_flat(f'{place} {called}')}"
 
 
 def _word(alert: Alert, delivery: Delivery, say: Say) -> str:
@@ -207,9 +211,9 @@ def _measured(alert: Alert, say: Say, locale: str) -> str:
 
 def _do_now(alert: Alert, delivery: Delivery, say: Say, locale: str) -> str:
     action = alert.action_en if locale == "en" else alert.action_zh
-    if not action or _transition(delivery)[0] == "closed":
+    if not action.strip() or _transition(delivery)[0] == "closed":
         return ""
-    return say("Do now: {action}").format(action=action)
+    return say("Do now: {action}").format(action=_flat(action))
 
 
 def _responsible(alert: Alert, registry: Registry, now_ms: int, zone: str, say: Say, locale: str) -> str:

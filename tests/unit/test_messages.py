@@ -48,8 +48,10 @@ def test_a_fire_says_what_where_when_what_to_do_who_and_how_long(policy: Escalat
         "12:03:05 报警（3 秒前）",
         "烟雾报警",
         "现在做：带灭火器到场，断电，组织疏散",
-        "责任：440399001001001（中） worker-a（中） 138****0003 · north（中） "
-        "crew-1（中） 138****0005 / crew-2（中） 138****0006 / crew-3（中） 138****0007",
+        (
+            "责任：440399001001001（中） worker-a（中） 138****0003 · north（中） "
+            "crew-1（中） 138****0005 / crew-2（中） 138****0006 / crew-3（中） 138****0007"
+        ),
         "倒计时：57 秒内受理 · 2 分钟内到场",
         f"{URL}/alerts/a1b2c3",
     ]
@@ -61,8 +63,10 @@ def test_the_same_in_english(policy: EscalationPolicy) -> None:
         "12:03:05 alarm (3 s ago)",
         "Smoke alarm",
         "Do now: Go there with an extinguisher, cut the power, evacuate",
-        "Responsible: 440399001001001 worker-a 138****0003 · north "
-        "crew-1 138****0005 / crew-2 138****0006 / crew-3 138****0007",
+        (
+            "Responsible: 440399001001001 worker-a 138****0003 · north "
+            "crew-1 138****0005 / crew-2 138****0006 / crew-3 138****0007"
+        ),
         "Time left: acknowledge within 57 s · on scene within 2 min",
         f"{URL}/alerts/a1b2c3",
     ]
