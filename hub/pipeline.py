@@ -18,8 +18,8 @@ from hub.ingest.reader import Reader, Segment
 from hub.model.readings import QuarantineRow
 from hub.model.rules import ConditionEvent
 from hub.rules.engine import Engine, Found
-from hub.stores.journal import Record
-from hub.telemetry import CURSOR, EVENTS, READINGS
+from hub.stores.journal import Record, Trimmed
+from hub.telemetry import CURSOR, EVENTS, READINGS, log
 
 CONSUMER = "rules"
 _CURSOR_EVERY_MS = 1_000
@@ -72,7 +72,12 @@ class Pipeline:
             limit = self._batch_records
             if self.position < self.recorded_to:
                 limit = min(limit, self.recorded_to - self.position)
-            records = self.source.read(self.position, limit=limit)
+            try:
+                records = self.source.read(self.position, limit=limit)
+            except Trimmed as gone:
+                log.error("pipeline.gap", position=self.position, first_kept=gone.first_kept, reason=str(gone))
+                self.position = self.done = gone.first_kept
+                return True
             if not records:
                 return False
             self._pending.extend(self.reader.read(records))

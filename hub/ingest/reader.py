@@ -25,6 +25,18 @@ _KEPT_BYTES = 65_536
 _MOST_KINDS = 1_000
 
 
+@dataclass(slots=True)
+class _Aside:
+    """Rejected messages of one topic for one reason, so far."""
+
+    codec: str
+    detail: str
+    address: str
+    count: int
+    first_at_ms: int
+    last: Record
+
+
 class Decode(Protocol):
     """`hub.ingest.router.Router.decode`."""
 
@@ -60,7 +72,7 @@ class Reader:
         self._slot, self._received, self._position, self._rows = array("i"), array("q"), array("q"), array("i")
         self._code, self._value = array("h"), array("d")
         self._observed, self._quality = array("q"), array("H")
-        self._quarantine: dict[tuple[str, str], list[object]] = {}
+        self._quarantine: dict[tuple[str, str], _Aside] = {}
 
     def read(self, records: Sequence[Record]) -> list[Segment]:
         """Segments of `records`, in order. Never raises for what a device sent."""
@@ -183,34 +195,25 @@ class Reader:
             key = ("(many topics)", reason)
         entry = self._quarantine.get(key)
         if entry is None:
-            self._quarantine[key] = [
-                codec,
-                detail,
-                address,
-                1,
-                record.at_ms,
-                record.at_ms,
-                record.position,
-                record.payload,
-            ]
+            self._quarantine[key] = _Aside(codec, detail, address, 1, record.at_ms, record)
         else:
-            entry[1], entry[2], entry[3] = detail, address, entry[3] + 1  # type: ignore[operator]
-            entry[5], entry[6], entry[7] = record.at_ms, record.position, record.payload
+            entry.detail, entry.address, entry.last = detail, address, record
+            entry.count += 1
 
     def _segment(self, registry: Registry, first: int, last: Record, *, tick: bool) -> Segment:
         batch = self._batch(registry, last)
         kept = tuple(
             QuarantineRow(
-                topic=topic[:1_000].replace("\0", "\ufffd"),
+                topic=_storable(topic, 1_000),
                 reason=reason[:200],
-                codec=str(e[0]),
-                detail=str(e[1])[:500].replace("\0", "\ufffd"),
-                address=str(e[2])[:500].replace("\0", "\ufffd"),
-                count=int(e[3]),  # type: ignore[call-overload]
-                first_at_ms=int(e[4]),  # type: ignore[call-overload]
-                last_at_ms=int(e[5]),  # type: ignore[call-overload]
-                position=int(e[6]),  # type: ignore[call-overload]
-                payload=bytes(e[7])[:_KEPT_BYTES],  # type: ignore[arg-type]
+                codec=e.codec,
+                detail=_storable(e.detail, 500),
+                address=_storable(e.address, 500),
+                count=e.count,
+                first_at_ms=e.first_at_ms,
+                last_at_ms=e.last.at_ms,
+                position=e.last.position,
+                payload=e.last.payload[:_KEPT_BYTES],
             )
             for (topic, reason), e in self._quarantine.items()
         )
@@ -273,3 +276,8 @@ class Reader:
         )
         detail = f"{value:g} {quantity.unit} is outside {quantity.low:g} … {quantity.high:g}"
         self._set_aside(record, f"implausible {quantity.name}", "screen", detail, device.addresses[0])
+
+
+def _storable(text: str, most: int) -> str:
+    """`text` as every database takes it: cut, without NUL and lone surrogates."""
+    return text[:most].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

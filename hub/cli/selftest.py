@@ -1,0 +1,207 @@
+"""`gridhub selftest`: sends a marked test fire through the broker and follows it to the notification."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.clock import now_ms
+from hub.errors import ConfigError, Unavailable
+
+_RULE = "hub-selftest"
+
+
+@dataclass
+class Report:
+    """Stages reached, with the milliseconds since the test fire was published."""
+
+    started_ms: int = 0
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    missing: str = ""
+
+    def reached(self, stage: str, at_ms: int, detail: str = "") -> None:
+        self.stages.append({"stage": stage, "at_ms": at_ms, "after_ms": at_ms - self.started_ms, "detail": detail})
+
+    def fails(self, stage: str, why: str) -> None:
+        self.missing = f"{stage}: {why}"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("selftest")(selftest)
+
+
+def selftest(
+    config: Annotated[Path, typer.Option("--config", help="Configuration folder of the running hub.")] = Path("config"),
+    timeout_s: Annotated[float, typer.Option("--timeout", min=1, max=300, help="Seconds for the whole way.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Publish a test fire as the hub's own test device and follow it: broker, journal, rules, ledger, notification.
+
+    Nobody is woken: a test goes to the console and the webhook only, marked as one. Exit code 1 if any part is missing.
+    """
+    report = Report()
+    try:
+        _follow(config, timeout_s, report)
+    except Unavailable as away:
+        report.fails("ledger", str(away))
+    if as_json:
+        print(
+            json.dumps(
+                {"ok": not report.missing, "missing": report.missing, "stages": report.stages}, ensure_ascii=False
+            )
+        )
+    else:
+        _show(report)
+    raise typer.Exit(1 if report.missing else 0)
+
+
+def _follow(config: Path, timeout_s: float, report: Report) -> None:
+    from hub.app import broker_of
+    from hub.ingest.mqtt import PahoSession
+    from hub.registry.loader import load
+    from hub.settings import load_settings
+    from hub.stores.alert_queries import AlertQueries
+    from hub.stores.ledger import Ledger
+
+    settings = load_settings(config)
+    registry = load(config / "registry")
+    device = next((d for d in registry.devices() if d.kind == "canary"), None)
+    topic = _topic(settings, device)
+    assert device is not None
+    until = time.monotonic() + timeout_s
+    ledger = Ledger.open(settings.ledger_url, migrate=False)
+    session: Any = None
+    try:
+        queries = AlertQueries(ledger)
+        broker = broker_of(settings)
+        from dataclasses import replace
+
+        own = replace(broker, client_id=f"gridhub-selftest-{secrets.token_hex(4)}", persistent=False)
+        session = PahoSession(own, "main", [], lambda envelope: None)
+        session.start()
+        if not _until(until, lambda: session.connected):
+            report.fails("broker", session.trouble)
+            return
+        _clear(session, topic)
+        if not _until(until, lambda: not _active(queries, device.id)):
+            report.fails("rules", "an earlier test fire does not clear")
+            return
+        before = queries.last_change()
+        report.started_ms = now_ms()
+        if not session.publish(topic, _fire(True)):
+            report.fails("broker", "the test fire was not acknowledged by the broker")
+            return
+        report.reached("published", now_ms(), topic)
+        found: list[Any] = []
+        if not _until(
+            until, lambda: bool(found.append(a) or found if (a := _alert(queries, device.id, before)) else False)
+        ):
+            report.fails("alert", "no alert appeared: is the hub running with the roles ingest and rules?")
+            return
+        alert = found[-1]
+        report.reached("received", alert.received_at_ms, f"journal position {alert.position}")
+        report.reached(
+            "alert recorded", alert.raised_at_ms, f"alert {alert.id}, grid {alert.grid}, station {alert.station}"
+        )
+        rows: list[Any] = []
+
+        def settled() -> bool:
+            rows[:] = [
+                d
+                for d in queries.deliveries(alert.id)
+                if d.created_at_ms >= report.started_ms and "raised" in d.transition
+            ]
+            return bool(rows) and all(
+                d.state in ("accepted", "delivered", "read", "sent", "failed", "cancelled") for d in rows
+            )
+
+        done = _until(until, settled)
+        for row in rows:
+            if row.accepted_at_ms or row.sent_at_ms:
+                report.reached(f"notified by {row.channel}", row.accepted_at_ms or row.sent_at_ms, row.recipient)
+            else:
+                report.fails(
+                    f"notification by {row.channel}", f"{row.state}: {row.reason or 'no answer'} (to {row.recipient})"
+                )
+        if not done and not report.missing:
+            report.fails("notification", "no delivery was accepted in time: is the hub running with the role courier?")
+    finally:
+        if session is not None:
+            if session.connected:
+                _clear(session, topic)
+            session.stop()
+        ledger.close()
+
+
+def _topic(settings: Any, device: Any) -> str:
+    native = next((s.root for s in settings.sources if s.codec == "native-v1"), None)
+    address = next((a for a in device.addresses if a.startswith("native-v1:")), None) if device is not None else None
+    if native is None or address is None:
+        raise ConfigError.one(
+            "registry/devices.csv",
+            "the self-test needs a device of kind canary with a native-v1 address, and the source native-v1",
+        )
+    return f"{native}/{address.removeprefix('native-v1:')}/event"
+
+
+def _fire(active: bool) -> bytes:
+    body = {
+        "v": 1,
+        "id": secrets.token_hex(13),
+        "ts": now_ms(),
+        "type": "alarm",
+        "alarm": "canary",
+        "active": active,
+        "test": True,
+    }
+    return json.dumps(body).encode()
+
+
+def _clear(session: Any, topic: str) -> None:
+    session.publish(topic, _fire(False))
+
+
+def _active(queries: Any, device: str) -> bool:
+    return any(a.alarm_state.startswith("active") for a in _tests(queries, device))
+
+
+def _alert(queries: Any, device: str, before: int) -> Any:
+    return next((a for a in _tests(queries, device) if a.change > before and a.alarm_state.startswith("active")), None)
+
+
+def _tests(queries: Any, device: str) -> list[Any]:
+    from hub.model.alerts import Actor
+
+    hub = Actor(id="selftest", name="selftest", role="admin", grids=("*",), stations=("*",), via="selftest")
+    rows: list[Any] = queries.list(scope=hub, device=device, limit=5).rows
+    return [a for a in rows if a.rule_id == _RULE and a.live]
+
+
+def _until(end_s: float, ready: Any) -> bool:
+    while not ready():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _show(report: Report) -> None:
+    table = Table(title="Self-test: from the broker to the notification")
+    for column in ("stage", "after", "detail"):
+        table.add_column(column, justify="right" if column == "after" else "left")
+    for stage in report.stages:
+        table.add_row(stage["stage"], f"{stage['after_ms']} ms", stage["detail"])
+    console = Console()
+    console.print(table)
+    if report.missing:
+        console.print(f"[bold red]MISSING[/] {report.missing}")
+    else:
+        console.print("[bold green]every part answered[/]")
