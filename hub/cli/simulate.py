@@ -1,0 +1,279 @@
+"""`gridhub simulate`: publishes what the devices of a place would say to a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from devices.simulators.behaviours import BEHAVIOURS, Cue, NoSuchDevice
+from devices.simulators.drive import Drive
+from devices.simulators.drive import Progress as Sent
+from devices.simulators.fleet import Fleet
+from devices.simulators.publisher import BrokerAway, BrokerRefused, Link, Publisher, Tls
+from devices.simulators.world import World
+from hub.clock import now_ms
+from hub.errors import ConfigError
+from hub.registry.loader import load
+from hub.registry.snapshot import Registry
+from hub.settings import Settings, load_settings, secret_from
+
+_AUTO = "auto"
+
+
+class _Refusal(Exception):
+    """Something about the call is wrong; the text says what and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """The place to simulate and how it is spoken to."""
+
+    registry: Registry
+    roots: tuple[tuple[str, str], ...]
+    zone: str
+    settings: Settings | None
+
+
+def register(app: typer.Typer) -> None:
+    app.command("simulate", help="Publish what the devices of a place would say: a calm day, a kitchen fire.")(simulate)
+
+
+def simulate(
+    config: Annotated[
+        Path, typer.Option(help="The place: a configuration folder. Its hub.yaml also names the broker.")
+    ] = Path("config"),
+    devices: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Generate a town of so many devices instead of --config.")
+    ] = None,
+    broker: Annotated[str | None, typer.Option(help="HOST:PORT of the MQTT broker (default: as in hub.yaml).")] = None,
+    behaviour: Annotated[
+        list[str] | None, typer.Option(help=f"What happens, repeatable: {', '.join(BEHAVIOURS)}. Default: calm_day.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the behaviour happens; it chooses itself when not given.")] = "",
+    kitchen_fire: Annotated[
+        str | None, typer.Option(help=f"Smoke alarm above a kitchen fire, or `{_AUTO}`; adds that behaviour.")
+    ] = None,
+    at: Annotated[float, typer.Option(min=0, help="Seconds after the start when the behaviour begins.")] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Messages a second in all; default: each device's own heartbeat.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, max=3_600, help="How much faster than the clock time runs.")] = 1.0,
+    duration: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds of real time.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same town, same day.")] = 1,
+    protocol: Annotated[str | None, typer.Option(help="MQTT version: 5 or 311.")] = None,
+    username: Annotated[str | None, typer.Option(help="MQTT user; password from GRIDHUB_MQTT_PASSWORD.")] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="CA file: connect with TLS.")] = None,
+    window: Annotated[int, typer.Option(min=1, max=65_535, help="Unconfirmed messages per connection.")] = 1_000,
+    connections: Annotated[int, typer.Option(min=1, max=2_000, help="At most so many MQTT connections.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    try:
+        _check(behaviour, protocol, kitchen_fire)
+        with _scene(config, devices, seed) as scene:
+            link = _link(scene.settings, broker, protocol, username, tls_ca)
+            start_ms = now_ms()
+            fleet = _fleet(scene, start_ms, behaviour, device, kitchen_fire, at, rate, speed, seed)
+            code = _run(fleet, link, start_ms, speed, rate, duration, window, connections, seed, as_json)
+    except ConfigError:
+        raise
+    except (_Refusal, NoSuchDevice, ValueError) as wrong:
+        typer.echo(f"gridhub simulate: {wrong}", err=True)
+        raise typer.Exit(2) from wrong
+    except (BrokerAway, BrokerRefused) as away:
+        typer.echo(f"gridhub simulate: {away}", err=True)
+        raise typer.Exit(1) from away
+    raise typer.Exit(code)
+
+
+def _check(behaviour: list[str] | None, protocol: str | None, kitchen_fire: str | None) -> None:
+    for name in behaviour or ():
+        if name not in BEHAVIOURS:
+            raise _Refusal(f"there is no behaviour {name!r}; there are {', '.join(BEHAVIOURS)}")
+    if protocol not in (None, "5", "311"):
+        raise _Refusal(f"--protocol {protocol} is neither 5 nor 311")
+    if kitchen_fire == "":
+        raise _Refusal(f"--kitchen-fire needs the id of a smoke alarm, or {_AUTO}")
+
+
+@contextmanager
+def _scene(config: Path, devices: int | None, seed: int) -> Iterator[_Scene]:
+    """The place, from `config` or made for the occasion in a folder that is removed again."""
+    settings: Settings | None
+    if devices is None:
+        settings = load_settings(config)
+        roots = tuple((source.codec, source.root) for source in settings.sources)
+        yield _Scene(registry=load(config / "registry"), roots=roots, zone=settings.timezone, settings=settings)
+        return
+    from devices.simulators.town import write_town
+
+    settings = load_settings(config) if (config / "hub.yaml").exists() else None
+    site = settings.site if settings else "demo"
+    with tempfile.TemporaryDirectory(prefix="gridhub-town-") as folder:
+        write_town(Path(folder), devices=devices, seed=seed, site=site)
+        registry = load(Path(folder))
+    yield _Scene(
+        registry=registry, roots=(), zone=settings.timezone if settings else "Asia/Shanghai", settings=settings
+    )
+
+
+def _link(
+    settings: Settings | None, broker: str | None, protocol: str | None, username: str | None, tls_ca: Path | None
+) -> Link:
+    mqtt = settings.mqtt if settings else None
+    tls = Tls(ca=str(tls_ca)) if tls_ca else None
+    password = os.environ.get("GRIDHUB_MQTT_PASSWORD")
+    version = int(protocol or (mqtt.protocol if mqtt else "5"))
+    if broker is not None or mqtt is None:
+        more: dict[str, Any] = {"tls": tls} if tls else {}
+        address = broker or "127.0.0.1:1883"
+        return Link.parse(address, protocol=version, username=username, password=password, **more)
+    if tls is None and mqtt.tls is not None:
+        tls = Tls(ca=mqtt.tls.ca or None, cert=mqtt.tls.cert or None, key=mqtt.tls.key or None)
+    return Link(
+        host=mqtt.host,
+        port=mqtt.port,
+        protocol=version,
+        username=username or mqtt.username or None,
+        password=password or secret_from("", mqtt.password_file) or None,
+        tls=tls,
+    )
+
+
+def _fleet(
+    scene: _Scene,
+    start_ms: int,
+    behaviour: list[str] | None,
+    device: str,
+    kitchen_fire: str | None,
+    at_s: float,
+    rate: float | None,
+    speed: float,
+    seed: int,
+) -> Fleet:
+    offset = datetime.now(ZoneInfo(scene.zone)).utcoffset()
+    world = World(
+        scene.registry.devices(),
+        places=scene.registry.places.values(),
+        seed=seed,
+        zone_offset_ms=int(offset.total_seconds() * 1_000) if offset else 0,
+    )
+    if not len(world):
+        raise _Refusal("this place has no device that can be simulated; see devices.csv or use --devices N")
+    cues = [(name, Cue(device=device, at_s=at_s * speed)) for name in behaviour or ["calm_day"]]
+    if kitchen_fire is not None:
+        where = "" if kitchen_fire == _AUTO else kitchen_fire
+        cues.append(("kitchen_fire", Cue(device=where, at_s=at_s * speed)))
+    happening = [BEHAVIOURS[name].make(world, start_ms, cue) for name, cue in cues]
+    fleet = Fleet(
+        world,
+        happening,
+        start_ms=start_ms,
+        roots=scene.roots,
+        rate=None if rate is None else rate / speed,
+        step_ms=max(1_000, int(100 * speed)),
+        beat_ms=max(30_000, int(1_000 * speed)),
+    )
+    if not len(fleet):
+        raise _Refusal("no device of this place has an address in a dialect that the simulator speaks")
+    return fleet
+
+
+def _run(
+    fleet: Fleet,
+    link: Link,
+    start_ms: int,
+    speed: float,
+    rate: float | None,
+    duration_s: float | None,
+    window: int,
+    connections: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    errors = Console(stderr=True, highlight=False)
+    wanted = rate if rate is not None else fleet.natural_rate * speed
+    trouble = ""
+    with (
+        Publisher(link, window=window, client_id=f"gridhub-sim-{seed}-{os.getpid()}") as publisher,
+        _shown(errors, quiet=as_json and not sys.stderr.isatty()) as show,
+    ):
+        drive = Drive(
+            fleet,
+            publisher,
+            speed=speed,
+            max_connections=connections,
+            on_said=lambda text: _say(text, as_json),
+            on_progress=show,
+        )
+        _say(f"{len(fleet)} devices behind {len(fleet.nodes)} nodes to {link}, about {wanted:.1f} messages/s", as_json)
+        drive.begin(start_ms, lambda: bool(stopped))
+        try:
+            drive.run(duration_s=duration_s, stop=lambda: bool(stopped))
+            drive.end()
+        except BrokerAway as away:
+            trouble = str(away)
+        summary = drive.summary(wanted)
+    if as_json:
+        print(json.dumps(asdict(summary), ensure_ascii=False), flush=True)
+    else:
+        print(
+            f"sent {summary.published} messages ({summary.acked} confirmed) in {summary.elapsed_s:.1f} s: "
+            f"{summary.msgs_per_s:.1f}/s of {summary.wanted_per_s:.1f}/s wanted, {summary.reconnects} reconnects",
+            flush=True,
+        )
+    if summary.skipped_reports:
+        errors.print(f"this machine or the broker could not keep up: {summary.skipped_reports} reports were left out")
+    if trouble:
+        errors.print(f"gridhub simulate: {trouble}")
+    return 1 if trouble else 0
+
+
+def _say(text: str, to_stderr: bool) -> None:
+    print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
+
+
+@contextmanager
+def _shown(console: Console, *, quiet: bool) -> Iterator[Any]:
+    """A function that shows progress: a live line on a terminal, now and then a plain one elsewhere, or nothing."""
+    if quiet:
+        yield lambda sent: None
+        return
+    if not console.is_terminal:
+        due = [0.0]
+
+        def plain(sent: Sent) -> None:
+            if sent.elapsed_s >= due[0]:
+                due[0] = sent.elapsed_s + 30.0
+                console.print(f"{sent.published} messages sent, {sent.rate_per_s:.1f}/s, {sent.connected} connections")
+
+        yield plain
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("connecting")
+        yield lambda sent: bar.update(
+            task,
+            description=f"{sent.published} messages sent, {sent.rate_per_s:.1f}/s, {sent.connected} connections",
+        )
