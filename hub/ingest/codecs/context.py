@@ -1,0 +1,18 @@
+"""What a codec may know besides the message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _nothing_is_known(address: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecContext:
+    """The site's IANA zone ("" = not set: wall clocks stay unresolved), and whether an address is in the registry."""
+
+    zone: str = ""
+    known: Callable[[str], bool] = _nothing_is_known

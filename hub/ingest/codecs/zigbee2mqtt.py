@@ -1,0 +1,304 @@
+"""Zigbee2MQTT: JSON state per device, attribute topics, availability, the bridge's own state.
+
+Facts about properties (names, units, inverted contact) are of the published device definitions. Zigbee2MQTT repeats cached
+values with every report, so a level here is a level, never an edge, and values of one message need not be of one instant.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from hub.ingest.codecs.context import CodecContext
+from hub.ingest.codecs.zigbee2mqtt_properties import PLAIN, SPECIAL, Kind
+from hub.ingest.findings import Findings
+from hub.ingest.instants import ABSENT, instant
+from hub.ingest.payload import MAX_BYTES, TOO_LARGE, Malformed, parse_object, text_of
+from hub.ingest.topics import Filter
+from hub.ingest.values import SENTINELS, SUSPECT, short
+from hub.model.readings import Decoded, Event, Quality, Reading, Reject
+
+NAME: Final = "zigbee2mqtt"
+_CLOCK: Final = int(Quality.CLOCK)
+_TEST: Final = int(Quality.TEST)
+_REMEMBERED_TOPICS: Final = 100_000
+_reading: Final = partial(tuple.__new__, Reading)
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\Z")
+_ODD: Final = {name: SENTINELS.get(name, frozenset()) | SUSPECT.get(name, frozenset()) for name, _ in PLAIN.values()}
+
+
+class _Where(NamedTuple):
+    """What a topic says: which device, and what kind of message comes on it."""
+
+    device: str
+    address: str
+    part: str  # "" = state, "availability", "bridge", or why the topic is ignored
+    attribute: str = ""  # the property, if this is an attribute topic; its payload is a bare value
+
+
+class Zigbee2MqttCodec:
+    """Decodes the topics below the base topic `root` (which may hold slashes). Never raises."""
+
+    name = NAME
+
+    def __init__(self, root: str = "zigbee2mqtt", context: CodecContext | None = None) -> None:
+        self.root = root
+        self._context = context or CodecContext()
+        self._start = len(root) + 1
+        self._where: dict[str, _Where] = {}
+
+    def decode(
+        self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
+    ) -> tuple[Decoded, ...] | Reject:
+        where = self._where.get(topic)
+        if where is None:
+            if not topic.startswith(self.root + "/") or len(topic) == self._start:
+                return Reject(codec=NAME, reason="unknown topic", detail=f"not under {self.root}/")
+            where = self._locate(topic, payload)
+        if where.part:
+            return self._other(where, payload)
+        if where.attribute:
+            return self._attribute(where, payload, received_at_ms)
+        if not payload or not payload.strip():
+            return (self._said(where, events=(Event("device_renamed_or_removed"),)),)
+        parsed = parse_object(payload)
+        if isinstance(parsed, Malformed):
+            return self._reject(where, parsed.reason, parsed.detail)
+        body, warnings = parsed
+        if type(body) is not dict:
+            return self._reject(where, "not an object", f"state of a device is {short(body)}")
+        return self._state(where, body, warnings, received_at_ms)
+
+    def _state(
+        self, where: _Where, body: dict[str, Any], warnings: tuple[str, ...], received_at_ms: int
+    ) -> tuple[Decoded, ...]:
+        seen = body.get("last_seen")
+        at = ABSENT if seen is None else instant(seen, received_at_ms, self._context.zone)
+        at_ms = at.at_ms
+        quality = 0 if at_ms is not None else _CLOCK
+        readings: list[Reading] = []
+        careful: list[tuple[str, Any]] = []
+        plain = PLAIN
+        for name, value in body.items():
+            entry = plain.get(name)
+            if entry is None:
+                if name in SPECIAL:
+                    careful.append((name, value))
+                continue
+            quantity, kind = entry
+            fits = type(value)
+            if fits is bool:
+                if kind is Kind.SWITCH:
+                    readings.append(_reading((quantity, value, at_ms, quality, "", None)))
+                    continue
+                if kind is Kind.INVERTED:
+                    readings.append(_reading((quantity, not value, at_ms, quality, "", None)))
+                    continue
+            elif (
+                (fits is int or fits is float)
+                and kind is Kind.NUMBER
+                and value not in _ODD[quantity]
+                and -1e15 < value < 1e15
+            ):
+                readings.append(_reading((quantity, value, at_ms, quality, "", None)))
+                continue
+            careful.append((name, value))
+        if not careful and not warnings and not at.warning and not _speaks_of_alarm(body):
+            return (
+                Decoded(
+                    codec=NAME,
+                    address=where.address,
+                    device=where.device,
+                    readings=tuple(readings),
+                    observed_at_ms=at_ms,
+                ),
+            )
+        findings = Findings()
+        findings.readings = readings
+        findings.warnings.extend(warnings)
+        if at.warning:
+            findings.warnings.append(at.warning)
+        for name, value in careful:
+            self._carefully(name, value, body, at_ms, findings)
+        findings.name_alarms()
+        return (
+            self._said(
+                where,
+                readings=tuple(findings.readings),
+                events=tuple(findings.events),
+                unknown=tuple(findings.unknown),
+                device_uid=_uid(body),
+                info=_info(body),
+                observed_at_ms=at_ms,
+                ts_local=at.local,
+                warnings=tuple(dict.fromkeys(findings.warnings)),
+            ),
+        )
+
+    def _carefully(self, name: str, value: Any, body: dict[str, Any], at_ms: int | None, findings: Findings) -> None:
+        special = SPECIAL.get(name)
+        if special is not None:
+            special(value, body, at_ms, findings)
+            return
+        quantity, kind = PLAIN[name]
+        if kind is Kind.INVERTED:
+            before = len(findings.readings)
+            findings.take(quantity, value, at_ms, 0, key=name)
+            for n in range(before, len(findings.readings)):
+                findings.readings[n] = findings.readings[n]._replace(value=not findings.readings[n].value)
+        elif kind is Kind.RAW_NUMBER:
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+                findings.keep(quantity, value, at_ms, 0)
+        elif kind is Kind.RAW_SWITCH:
+            if value is None or isinstance(value, bool) or value in ("ON", "OFF"):
+                findings.keep(quantity, value == "ON" if isinstance(value, str) else value, at_ms, 0)
+        else:
+            findings.take(quantity, value, at_ms, 0, key=name)
+
+    def _attribute(self, where: _Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | Reject:
+        """One property as a bare value (`advanced.output: attribute`)."""
+        if len(payload) > MAX_BYTES:
+            return self._reject(where, TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+        if not payload.strip():
+            return (self._said(where, ignored="retained clear"),)
+        if len(payload) > 1_024:
+            return (self._said(where, ignored=f"long value of {where.attribute}"),)
+        text, warning = text_of(payload)
+        text = text.strip()
+        if where.attribute == "last_seen":
+            at = instant(text, received_at_ms, self._context.zone)
+            return (
+                self._said(
+                    where,
+                    observed_at_ms=at.at_ms,
+                    ts_local=at.local,
+                    warnings=tuple(w for w in (warning, at.warning) if w),
+                ),
+            )
+        return self._state(where, {where.attribute: _bare(text)}, (warning,) if warning else (), received_at_ms)
+
+    def _other(self, where: _Where, payload: bytes) -> tuple[Decoded, ...] | Reject:
+        if len(payload) > MAX_BYTES and where.part in ("availability", "bridge"):
+            return self._reject(where, TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+        if where.part not in ("availability", "bridge"):
+            return (self._said(where, ignored=where.part),)
+        if not payload.strip():
+            return (self._said(where, ignored="retained clear"),)
+        state = _online(payload)
+        if state is None:
+            return self._reject(where, "bad availability", short(payload[:60].decode("utf-8", "replace")))
+        return (
+            self._said(
+                where,
+                availability=state,
+                cascade=where.part == "bridge" and not state,
+                retained_state=True,
+            ),
+        )
+
+    def _locate(self, topic: str, payload: bytes) -> _Where:
+        """Names may hold slashes: what the registry knows decides, else the form of the message."""
+        rest = topic[self._start :]
+        last = rest.rsplit("/", 1)[-1]
+        stem = rest[: -len(last) - 1]
+        keep = True
+        if rest == "bridge/state":
+            where = _Where(f"{self.root}/bridge", f"{NAME}:{self.root}/bridge", "bridge")
+        elif rest.startswith("bridge/"):
+            where = self._device("", f"bridge message {short(rest[7:])}")
+        elif self._context.known(f"{NAME}:{self.root}/{rest}") or not stem:
+            where = self._device(rest)
+        elif last == "availability":
+            where = self._device(stem, "availability")
+        elif last in ("set", "get") or "/set/" in rest or "/get/" in rest:
+            where = self._device(re.split(r"/(?:set|get)(?:/|\Z)", rest, maxsplit=1)[0], "command")
+        elif self._context.known(f"{NAME}:{self.root}/{stem}"):
+            where = self._device(stem, "", last)
+        else:
+            is_attribute = payload.strip()[:1] not in (b"{", b"") or (last in PLAIN and payload.strip()[:1] != b"{")
+            keep = bool(payload.strip())
+            where = self._device(stem, "", last) if is_attribute else self._device(rest)
+        if len(self._where) >= _REMEMBERED_TOPICS:
+            self._where.clear()
+        if keep and len(topic) <= 512:
+            self._where[topic] = where
+        return where
+
+    def _device(self, device: str, part: str = "", attribute: str = "") -> _Where:
+        return _Where(device, f"{NAME}:{self.root}/{device}", part, attribute)
+
+    def _said(self, where: _Where, **said: Any) -> Decoded:
+        return Decoded(codec=NAME, address=where.address, device=where.device, **said)
+
+    def _reject(self, where: _Where, reason: str, detail: str) -> Reject:
+        return Reject(codec=NAME, reason=reason, detail=detail, device=where.device, address=where.address)
+
+
+_WATCHED: Final = frozenset(
+    ("smoke", "gas", "carbon_monoxide", "water_leak", "tamper", "test", "self_test", "device", "sos", "heat_alarm")
+)
+
+
+def _speaks_of_alarm(body: dict[str, Any]) -> bool:
+    """Whether a value of `body` needs an event, or the message describes its device."""
+    return any(body[name] is not False for name in _WATCHED & body.keys())
+
+
+def _bare(text: str) -> Any:
+    """The value of an attribute topic as JSON would have it."""
+    if text in ("true", "false"):
+        return text == "true"
+    if text in ("null", ""):
+        return None
+    if _NUMBER.match(text) and len(text) <= 64:
+        return float(text) if any(c in text for c in ".eE") else int(text)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    return text
+
+
+def _online(payload: bytes) -> bool | None:
+    """{"state":"online"} or plain online, as before 1.28."""
+    if len(payload) > 1_024:
+        return None
+    word: Any = text_of(payload)[0].strip()
+    if word[:1] in ("{", '"'):
+        parsed = parse_object(payload)
+        if isinstance(parsed, Malformed):
+            return None
+        word = parsed.value.get("state") if isinstance(parsed.value, dict) else parsed.value
+    return {"online": True, "offline": False}.get(word) if isinstance(word, str) else None
+
+
+def _uid(body: dict[str, Any]) -> str:
+    device = body.get("device")
+    if not isinstance(device, dict):
+        return ""
+    uid = device.get("ieeeAddr") or device.get("ieee_address")
+    return uid[:64] if isinstance(uid, str) else ""
+
+
+def _info(body: dict[str, Any]) -> dict[str, Any] | None:
+    device = body.get("device")
+    if not isinstance(device, dict):
+        return None
+    names = (("model", "modelId"), ("model", "model"), ("vendor", "manufName"), ("vendor", "manufacturerName"),
+             ("firmware", "softwareBuildID"))  # fmt: skip
+    return {name: device[key] for name, key in names if isinstance(device.get(key), str)} or None
+
+
+def filters(root: str) -> tuple[Filter, ...]:
+    """Everything below the base: Zigbee2MQTT has no topic of its own for alarms."""
+    return (Filter(f"{root}/#"),)
+
+
+def root_of(topic: str) -> str:
+    """The base topic: up to the level "zigbee2mqtt", or up to "bridge", else the first level."""
+    levels = topic.split("/")
+    for n, level in enumerate(levels[:-1]):
+        if level == "zigbee2mqtt":
+            return "/".join(levels[: n + 1])
+        if level == "bridge" and n:
+            return "/".join(levels[:n])
+    return levels[0]

@@ -1,0 +1,195 @@
+"""Bytes → plain data. The fast path is strict JSON; what fails there is read tolerantly, with a warning for each liberty taken.
+
+Nothing is ever completed: a message that was cut short is malformed, so that noise cannot become an alarm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hub.ingest.lenient import NotReadable, read_lenient
+
+MAX_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 32
+MAX_KEYS: Final = 2_000
+MAX_LENIENT_BYTES: Final = 8 * 1024  # the tolerant reader is slow: larger messages must be JSON
+MAX_BRACKETS: Final = 8_000
+MAX_DIGITS: Final = 4_300
+
+TOO_LARGE: Final = "payload too large"
+TOO_DEEP: Final = "nesting too deep"
+TOO_MANY_KEYS: Final = "too many keys"
+INTEGER_TOO_LONG: Final = "integer too long"
+MALFORMED: Final = "malformed JSON"
+EMPTY: Final = "empty payload"
+
+STRICT_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a msgspec decoder may raise on foreign bytes."""
+
+_strict: Final = msgspec.json.Decoder().decode
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS: Final = re.compile(rb"[\[\]{}]")
+_LONG_INTEGER: Final = re.compile(rb"\d{4301}")
+_LONE_SURROGATE: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+class Parsed(NamedTuple):
+    """Plain data (dict, list, str, int, float, bool, None; floats may be NaN) and the liberties taken."""
+
+    value: Any
+    warnings: tuple[str, ...] = ()
+
+
+class Malformed(NamedTuple):
+    """Why the bytes are not data: a short stable reason and a detail."""
+
+    reason: str
+    detail: str = ""
+
+
+def parse(payload: bytes) -> Parsed | Malformed:
+    """`payload` as data within the limits (256 KiB, depth 32, 2,000 keys). Never raises."""
+    if len(payload) > MAX_BYTES:
+        return Malformed(TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+    if not payload.strip():
+        return Malformed(EMPTY)
+    beyond = beyond_limits(payload)
+    if beyond is not None:
+        return beyond
+    text, warning = text_of(payload)
+    warnings = [warning] if warning else []
+    if warning and (beyond := beyond_limits(text.encode("utf-8", "replace"))) is not None:
+        return beyond
+    try:
+        value = _standard(text, warnings)
+    except _TooManyDigits:
+        return Malformed(INTEGER_TOO_LONG, f"more than {MAX_DIGITS} digits")
+    except RecursionError:
+        return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
+    except ValueError as strict:
+        if len(payload) > MAX_LENIENT_BYTES:
+            return Malformed(MALFORMED, str(strict))
+        try:
+            value = read_lenient(text, warnings, MAX_DEPTH)
+        except NotReadable:
+            return Malformed(MALFORMED, str(strict))
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        return _encoded_twice(value, warnings)
+    return Parsed(value, tuple(dict.fromkeys(warnings)))
+
+
+def beyond_limits(payload: bytes) -> Malformed | None:
+    """Whether the text has too many levels, keys or digits; counted on the bytes, so that no parser meets them."""
+    opens = payload.count(b"{") + payload.count(b"[")
+    if opens > MAX_DEPTH or payload.count(b":") > MAX_KEYS:
+        bare = _STRINGS.sub(b"", payload)
+        depth = 0
+        brackets = _BRACKETS.findall(bare)
+        for bracket in brackets[:MAX_BRACKETS]:
+            depth += 1 if bracket in b"{[" else -1
+            if depth > MAX_DEPTH:
+                return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
+        if len(brackets) > MAX_BRACKETS:
+            return Malformed("too many objects", f"{len(brackets)} brackets, at most {MAX_BRACKETS}")
+        keys = bare.count(b":")
+        if keys > MAX_KEYS:
+            return Malformed(TOO_MANY_KEYS, f"{keys} keys, at most {MAX_KEYS}")
+    if len(payload) > MAX_DIGITS and _LONG_INTEGER.search(payload):
+        return Malformed(INTEGER_TOO_LONG, f"more than {MAX_DIGITS} digits")
+    return None
+
+
+def text_of(payload: bytes) -> tuple[str, str]:
+    """The bytes as text, and a warning ("" = plain UTF-8): byte order marks, UTF-16, then UTF-8, GB18030, Latin-1."""
+    if payload.startswith(b"\xef\xbb\xbf"):
+        payload, mark = payload[3:], "byte order mark"
+    elif payload.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return payload.decode("utf-16").lstrip("\ufeff"), "UTF-16, not UTF-8"
+        except UnicodeDecodeError:
+            mark = ""
+    else:
+        mark = ""
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        if text[:4].count("\0") == 2 and len(payload) % 2 == 0:
+            try:
+                return payload.decode("utf-16-le" if payload[1] == 0 else "utf-16-be"), "UTF-16, not UTF-8"
+            except UnicodeDecodeError:
+                pass
+        return text, mark
+    try:
+        return payload.decode("gb18030"), "not UTF-8, read as GB18030"
+    except UnicodeDecodeError:
+        return payload.decode("latin-1"), "not UTF-8, read as Latin-1"
+
+
+class _TooManyDigits(Exception):
+    pass
+
+
+def _standard(text: str, warnings: list[str]) -> Any:
+    """`text` by the standard library's reader, noting NaN, duplicate keys, NUL and lone surrogates."""
+
+    def constant(name: str) -> float:
+        warnings.append(f"{name} is not JSON: value unknown")
+        return float("nan")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            warnings.append("duplicate key: last wins")
+        return found
+
+    def integer(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise _TooManyDigits
+        return int(digits)
+
+    if "\\u" in text and _LONE_SURROGATE.search(text):
+        text = _LONE_SURROGATE.sub(r"\\ufffd", text)
+        warnings.append("lone surrogate replaced")
+    if "\\u0000" in text or "\0" in text:
+        warnings.append("NUL in text")
+    return json.loads(text, parse_constant=constant, parse_int=integer, object_pairs_hook=unique)
+
+
+def _encoded_twice(inner: str, warnings: list[str]) -> Parsed | Malformed:
+    """JSON inside a JSON string: unpacked once, never again."""
+    beyond = beyond_limits(inner.encode("utf-8", "replace"))
+    if beyond is not None:
+        return beyond
+    try:
+        value = _standard(inner, warnings)
+    except (ValueError, RecursionError, _TooManyDigits):
+        return Malformed(MALFORMED, "JSON inside a string, not readable")
+    return Parsed(value, tuple(dict.fromkeys((*warnings, "JSON encoded twice"))))
+
+
+def parse_object(payload: bytes) -> Parsed | Malformed:
+    """As `parse`, faster for strict JSON; keeps no note of duplicate keys. `value` may still be anything JSON can say."""
+    if len(payload) > MAX_BYTES:
+        return Malformed(TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+    if len(payload) > 1_024:
+        beyond = beyond_limits(payload)
+        if beyond is not None:
+            return beyond
+    elif payload.count(b"{") + payload.count(b"[") > MAX_DEPTH:
+        return parse(payload)
+    try:
+        value = _strict(payload)
+    except STRICT_ERRORS:
+        return parse(payload)
+    if type(value) is str:
+        return parse(payload)
+    return Parsed(value)
