@@ -1,0 +1,224 @@
+"""The desk: the only writer of alerts. What the rules found and what people did becomes alerts, audit and deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from hub.alerts import lifecycle
+from hub.alerts.drafting import Draft
+from hub.alerts.lifecycle import HUB
+from hub.alerts.recording import Recorded, Recording
+from hub.errors import IllegalAction, NotAllowed, NotFound
+from hub.model.alerts import ACTIONS, Action, Actor, Alert
+from hub.model.deliveries import Plan, Planner
+from hub.model.readings import QuarantineRow
+from hub.model.rules import ConditionEvent
+from hub.stores import alert_rows
+from hub.stores.ledger import Ledger
+from hub.telemetry import LOOP_ERRORS, log
+
+ACTING_ROLES = ("grid_worker", "station", "officer", "admin")
+SAME_CALL_MS = 30_000
+"""A second call for reinforcement by the same person within this time is the same call: a double tap, a retried request."""
+
+_TIMER_BATCH = 100
+_PLAN_AGAIN_MS = 10_000
+_SHORTEN_EVERY = 100
+
+
+class Desk:
+    """Thread-safe. Every method is one transaction (`run_timers`: several) and raises `Unavailable` while the ledger is away.
+
+    After a commit `on_change` is told the highest change number, and `on_outbox` that something may be due for sending.
+    Both are called in the caller's thread and must not block.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        planner: Planner,
+        *,
+        on_change: Callable[[int], None] = lambda change: None,
+        on_outbox: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._ledger = ledger
+        self._planner = planner
+        self._on_change = on_change
+        self._on_outbox = on_outbox
+        self._quarantined = 0
+
+    def record(
+        self,
+        events: Sequence[ConditionEvent],
+        *,
+        consumer: str,
+        journal: str,
+        position: int,
+        now_ms: int,
+        quarantine: Sequence[QuarantineRow] = (),
+    ) -> Recorded:
+        """Records what the rules found, what was rejected, and that `consumer` goes on at `position` of `journal`.
+
+        All or nothing. Idempotent: events that were recorded before change nothing, in whatever batches they come again.
+        The position is stored as told, also when it goes back (a replay); the same events lead forward again.
+        """
+
+        def work(connection: Connection) -> Recorded:
+            draft = Draft(self._planner, now_ms)
+            counts: dict[str, int] = {}
+            if events:
+                recording = Recording(connection, events, draft)
+                for event in events:
+                    recording.apply(event)
+                counts = recording.counts
+            change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+            if quarantine:
+                alert_rows.keep_rejected(connection, quarantine)
+                if self._quarantined % _SHORTEN_EVERY == 0:
+                    alert_rows.shorten_quarantine(connection)
+            alert_rows.move_cursor(connection, consumer, journal, position, now_ms)
+            return Recorded(**counts, change=change, deliveries=len(draft.sheet.planned))
+
+        recorded = self._ledger.transact(work)
+        self._quarantined += 1 if quarantine else 0
+        self._announce(recorded.change, recorded.deliveries)
+        return recorded
+
+    def position_of(self, consumer: str) -> tuple[int, str] | None:
+        """Where `consumer` goes on: (position, identity of the journal that it belongs to); None when it never began."""
+        with self._ledger.read() as connection:
+            return alert_rows.position_of(connection, consumer)
+
+    def live_conditions(self) -> list[tuple[str, str, int, str]]:
+        """(rule id, device id, episode_start_ms, alarm state) to begin from when no snapshot of the rule state exists.
+
+        The condition holds where the alarm state is `active_…`, also when people closed the alert as a false alarm. The
+        others are live alerts whose condition is gone.
+        """
+        with self._ledger.read() as connection:
+            return alert_rows.conditions(connection)
+
+    def act(self, alert_id: str, action: Action, actor: Actor, now_ms: int, *, reason: str = "") -> Alert:
+        """Does `action` for `actor` and returns the alert after it. Doing it again changes nothing but the audit.
+
+        Raises `NotFound`, `NotAllowed` (role, or not in the actor's area) or `IllegalAction` (the alert's state forbids it).
+        """
+
+        def work(connection: Connection) -> tuple[Alert, int, int]:
+            before = _permitted(connection, alert_id, action, actor)
+            refused = lifecycle.objection(before, action, reason)
+            if refused is not None:
+                raise IllegalAction(refused[0], remedy=refused[1])
+            draft = Draft(self._planner, now_ms)
+            draft.sheet.alerts[before.id] = before
+            if action == "reinforce":
+                self._call_for_help(connection, draft, before, actor, reason)
+            else:
+                _answer(draft, before, action, actor, reason)
+            change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+            after = alert_rows.locked(connection, [before.id])[0]
+            return after, change if draft.sheet.changed else 0, len(draft.sheet.planned)
+
+        after, change, deliveries = self._ledger.transact(work)
+        self._announce(change, deliveries)
+        return after
+
+    def _call_for_help(self, connection: Connection, draft: Draft, alert: Alert, actor: Actor, reason: str) -> None:
+        if not alert.live:
+            raise AssertionError("the case table refuses this")
+        before, now_ms, who = alert_rows.calls_for_help(connection, alert.id), draft.now_ms, _who(actor, reason)
+        if any(by == actor.id and now_ms - at_ms < SAME_CALL_MS for at_ms, by in before):
+            draft.note(alert, now_ms, actor.id, "reinforce_again", who, moves=False)
+            return
+        nth = len(before) + 1
+        draft.note(alert, now_ms, actor.id, "reinforce", {**who, "nth": nth})
+        draft.follow(alert, now_ms, "reinforce", lambda: self._planner.reinforced(alert, nth, now_ms))
+
+    def run_timers(self, now_ms: int) -> int:
+        """Runs the escalation steps that are due. Returns how many. Several hubs may do this at the same time.
+
+        What another hub (or a person's tap) has locked is left to it, or to the next call.
+        """
+        ran, skipped = 0, False
+        while not skipped:
+            handled, found, change, deliveries = self._ledger.transact(lambda tx: self._run_some(tx, now_ms))
+            self._announce(change, deliveries)
+            ran += handled
+            skipped = handled < found or found < _TIMER_BATCH
+        return ran
+
+    def _run_some(self, connection: Connection, now_ms: int) -> tuple[int, int, int, int]:
+        due = alert_rows.due_timers(connection, now_ms, _TIMER_BATCH)
+        if not due:
+            return 0, 0, 0, 0
+        draft = Draft(self._planner, now_ms)
+        for alert in alert_rows.locked(connection, {alert_id for _, alert_id in due}, skip_locked=True):
+            draft.sheet.alerts[alert.id] = alert
+        mine = alert_rows.due_timers_of(connection, draft.sheet.alerts, now_ms)
+        for number, alert_id, step in mine:
+            _escalate(draft, draft.sheet.alerts[alert_id], number, step)
+        change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+        return len(mine), len(due), change, len(draft.sheet.planned)
+
+    def _announce(self, change: int, deliveries: int) -> None:
+        if change:
+            self._on_change(change)
+        if deliveries:
+            self._on_outbox()
+
+
+def _permitted(connection: Connection, alert_id: str, action: Action, actor: Actor) -> Alert:
+    """The alert, its row locked, if `actor` may do `action` to it."""
+    if action not in ACTIONS:
+        raise IllegalAction(f"there is no action {action!r}", remedy=f"use one of: {', '.join(ACTIONS)}")
+    found = alert_rows.locked(connection, [alert_id])
+    if not found:
+        raise NotFound(f"there is no alert {alert_id!r}", remedy="look it up in the list of alerts")
+    if not actor.may_see(found[0].grid, found[0].station):
+        raise NotAllowed(
+            "this alert is not in your area",
+            remedy=f"ask an administrator for access to grid {found[0].grid} or station {found[0].station}",
+        )
+    if actor.role not in ACTING_ROLES:
+        raise NotAllowed(
+            f"the role {actor.role} may look at alerts but not act on them",
+            remedy=f"use a token with one of the roles {', '.join(ACTING_ROLES)}",
+        )
+    return found[0]
+
+
+def _answer(draft: Draft, before: Alert, action: Action, actor: Actor, reason: str) -> None:
+    now_ms, planner = draft.now_ms, draft.planner
+    after = lifecycle.acted(before, action, actor.id, now_ms, reason)
+    if after is before:
+        draft.note(before, now_ms, actor.id, f"{action}_again", _who(actor, reason), moves=False)
+        return
+    draft.change(before, after, now_ms, actor.id, action, **_who(actor, reason))
+    if after.live:
+        draft.settle(after, now_ms)
+    else:
+        draft.follow(after, now_ms, "closed", lambda: planner.closed(after, now_ms))
+
+
+def _escalate(draft: Draft, alert: Alert, number: int, step: int) -> None:
+    now_ms = draft.now_ms
+    try:
+        plan = draft.planner.step(alert, step, now_ms) if alert.live else Plan()
+    except Exception:  # an escalation that cannot be planned now is not given up
+        log.exception("desk.planning_failed", alert=alert.id, why=f"step:{step}")
+        LOOP_ERRORS.labels(loop="desk.planning").inc()
+        draft.sheet.later_timers.append((number, now_ms + _PLAN_AGAIN_MS))
+        return
+    draft.sheet.done_timers.append(number)
+    if plan.deliveries or plan.gaps:
+        alert = replace(alert, escalation_level=max(alert.escalation_level, step))
+        draft.note(alert, now_ms, HUB, "escalated", {"step": step, "deliveries": len(plan.deliveries)})
+    draft.follow(alert, now_ms, f"step:{step}", lambda: plan)
+
+
+def _who(actor: Actor, reason: str) -> dict[str, str]:
+    who = {"name": actor.name, "role": actor.role, "via": actor.via}
+    return {**who, "reason": reason.strip()} if reason.strip() else who

@@ -1,0 +1,297 @@
+"""The two machines of an alert as total tables: the alarm (what the device says) and the case (what people do).
+
+Pure: values in, values out. Every state answers every event; None in the case table means that the action is refused.
+Drawn in docs/alerts.md from these tables.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Final, Literal
+
+from hub.model.alerts import Action, AlarmState, Alert, CaseState, Subject
+from hub.model.rules import ConditionEvent
+
+AlarmEvent = Literal["raised", "returned", "returned_held", "acknowledged", "closed"]
+CaseEvent = Literal["raised", "acknowledge", "on_scene", "reinforce", "false_alarm", "close", "settled"]
+
+ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
+    "active_unacked": {
+        "raised": "active_unacked",
+        "returned": "returned_unacked",
+        "returned_held": "latched",
+        "acknowledged": "active_acked",
+        "closed": "active_acked",  # a false alarm: the device still says it, and goes on to be believed about that
+    },
+    "active_acked": {
+        "raised": "active_unacked",  # an old acknowledgement cannot silence a new fire
+        "returned": "normal",
+        "returned_held": "latched",
+        "acknowledged": "active_acked",
+        "closed": "active_acked",
+    },
+    "returned_unacked": {
+        "raised": "active_unacked",
+        "returned": "returned_unacked",
+        "returned_held": "latched",
+        "acknowledged": "normal",
+        "closed": "normal",
+    },
+    "latched": {
+        "raised": "active_unacked",
+        "returned": "latched",
+        "returned_held": "latched",
+        "acknowledged": "latched",  # only a person's close or false alarm releases it
+        "closed": "normal",
+    },
+    "normal": {
+        "raised": "active_unacked",
+        "returned": "normal",
+        "returned_held": "normal",
+        "acknowledged": "normal",
+        "closed": "normal",
+    },
+}
+
+CASE: Final[dict[CaseState, dict[CaseEvent, CaseState | None]]] = {
+    "reported": {
+        "raised": "reported",
+        "acknowledge": "accepted",
+        "on_scene": "on_scene",
+        "reinforce": "reported",  # a call for help is no acknowledgement: the escalation goes on
+        "false_alarm": "false_alarm",
+        "close": "closed",
+        "settled": "closed",
+    },
+    "accepted": {
+        "raised": "reported",
+        "acknowledge": "accepted",
+        "on_scene": "on_scene",
+        "reinforce": "accepted",
+        "false_alarm": "false_alarm",
+        "close": "closed",
+        "settled": "closed",
+    },
+    "on_scene": {
+        "raised": "reported",
+        "acknowledge": "on_scene",
+        "on_scene": "on_scene",
+        "reinforce": "on_scene",
+        "false_alarm": "false_alarm",
+        "close": "closed",
+        "settled": "on_scene",  # somebody stands there: only a person ends it
+    },
+    "closed": {
+        "raised": "closed",  # final: a new episode opens a new alert
+        "acknowledge": None,
+        "on_scene": None,
+        "reinforce": None,
+        "false_alarm": None,
+        "close": "closed",
+        "settled": "closed",
+    },
+    "false_alarm": {
+        "raised": "false_alarm",
+        "acknowledge": None,
+        "on_scene": None,
+        "reinforce": None,
+        "false_alarm": "false_alarm",
+        "close": None,
+        "settled": "false_alarm",
+    },
+}
+
+OPEN: Final[frozenset[CaseState]] = frozenset({"reported", "accepted", "on_scene"})
+ACTIVE: Final[frozenset[AlarmState]] = frozenset({"active_unacked", "active_acked"})
+HUB: Final = "hub"
+SETTLED: Final = "returned to normal and acknowledged"
+TEST_OVER: Final = "test over"
+_LONGEST_REASON = 500
+
+
+def both(alert: Alert) -> str:
+    """Both states in one word, as the audit writes them."""
+    return f"{alert.alarm_state}/{alert.case_state}"
+
+
+def opened(event: ConditionEvent, subject: Subject) -> Alert:
+    """The alert that a raised `event` opens."""
+    rule = event.rule
+    return Alert(
+        id=event.alert_id,
+        rule_id=rule.id,
+        rule_version=rule.version,
+        device_id=event.device,
+        device_kind=subject.device_kind,
+        severity=rule.severity,
+        alarm_state="active_unacked",
+        case_state="reported",
+        live=True,
+        test=event.canary,
+        episode_start_ms=event.episode_start_ms,
+        raised_at_ms=event.at_ms,
+        received_at_ms=event.received_at_ms or event.at_ms,
+        observed_at_ms=event.observed_at_ms,
+        quantity=event.quantity,
+        value=_json(event.value),
+        threshold=_finite(event.threshold),
+        place=subject.place,
+        grid=subject.grid,
+        station=subject.station,
+        title_zh=rule.name.zh,
+        title_en=rule.name.en,
+        place_zh=subject.place_zh,
+        place_en=subject.place_en,
+        action_zh=rule.action.zh,
+        action_en=rule.action.en,
+        lat=subject.lat,
+        lon=subject.lon,
+        last_event_ms=event.at_ms,
+        position=event.position,
+    )
+
+
+def raised_again(alert: Alert, event: ConditionEvent) -> Alert:
+    """`alert` after a new episode of the same condition: alarmed as if it had just occurred, earlier answers void.
+
+    What the rule says (severity, texts) is as of now; grid, station and place stay as copied at the first time.
+    """
+    rule = event.rule
+    return replace(
+        alert,
+        alarm_state=ALARM[alert.alarm_state]["raised"],
+        case_state=_case(alert, "raised"),
+        occurrences=alert.occurrences + 1,
+        escalation_level=0,
+        acked_at_ms=None,
+        acked_by=None,
+        on_scene_at_ms=None,
+        on_scene_by=None,
+        returned_at_ms=None,
+        rule_version=rule.version,
+        severity=rule.severity,
+        title_zh=rule.name.zh,
+        title_en=rule.name.en,
+        action_zh=rule.action.zh,
+        action_en=rule.action.en,
+        quantity=event.quantity,
+        value=_json(event.value),
+        threshold=_finite(event.threshold),
+        received_at_ms=event.received_at_ms or event.at_ms,
+        observed_at_ms=event.observed_at_ms,
+        last_event_ms=max(alert.last_event_ms, event.at_ms),
+        position=event.position,
+    )
+
+
+def returned(alert: Alert, event: ConditionEvent) -> Alert:
+    """`alert` after its condition is gone. Held (P1, or a rule that latches) it waits for a person; it may settle next.
+
+    An alert that was closed before (false alarm of an active condition) becomes normal: its device says so.
+    """
+    if alert.live:
+        held = (event.rule.latch or alert.severity == "P1") and not alert.test
+        state = ALARM[alert.alarm_state]["returned_held" if held else "returned"]
+    else:
+        state = "normal"
+    return replace(
+        alert,
+        alarm_state=state,
+        returned_at_ms=event.at_ms,
+        last_event_ms=max(alert.last_event_ms, event.at_ms),
+        position=event.position,
+    )
+
+
+def settled(alert: Alert, at_ms: int) -> Alert | None:
+    """`alert` closed by the hub itself, when nothing is left to do; else None.
+
+    That is: returned to normal and acknowledged with nobody on scene (never P1, never a latched one), or the hub's own
+    test fire that has ended.
+    """
+    test_over = alert.test and alert.alarm_state not in ACTIVE
+    if not alert.live or not (test_over or alert.alarm_state == "normal"):
+        return None
+    to = "closed" if test_over else _case(alert, "settled")
+    if to in OPEN:
+        return None
+    reason = TEST_OVER if test_over else SETTLED
+    return _ended(replace(alert, case_state=to, alarm_state="normal"), HUB, at_ms, reason)
+
+
+def objection(alert: Alert, action: Action, reason: str) -> tuple[str, str] | None:
+    """Why `action` cannot be done to `alert` now, and what to do instead; None when it can."""
+    if CASE[alert.case_state][action] is None:
+        how = "a false alarm" if alert.case_state == "false_alarm" else "done"
+        return (
+            f"the alert was already closed as {how} by {alert.closed_by}",
+            "nothing is left to do; a new alarm of this device opens a new alert",
+        )
+    if not alert.live:
+        return None  # the same again
+    if action == "false_alarm" and not reason.strip():
+        return "a false alarm needs a reason", "say what it was, for example: cooking smoke, seen by the resident"
+    if len(reason) > _LONGEST_REASON:
+        return f"the reason is longer than {_LONGEST_REASON} characters", "shorten it"
+    if action == "close" and not alert.test:
+        return _objection_to_closing(alert, reason)
+    return None
+
+
+def _objection_to_closing(alert: Alert, reason: str) -> tuple[str, str] | None:
+    if alert.alarm_state in ACTIVE and alert.severity in ("P1", "P2"):
+        return (
+            f"the device still reports the {alert.severity} condition, so it cannot be closed",
+            "close it when the condition is gone, or report false_alarm with a reason",
+        )
+    if alert.alarm_state in ACTIVE and not reason.strip():
+        return "the device still reports the condition: closing it needs a reason", "say why, or wait until it is gone"
+    if alert.severity == "P1" and alert.on_scene_at_ms is None:
+        return (
+            "nobody has been on scene since the last alarm, so a P1 cannot be closed",
+            "report on_scene first, or false_alarm with a reason",
+        )
+    return None
+
+
+def acted(alert: Alert, action: Action, actor: str, at_ms: int, reason: str) -> Alert:
+    """`alert` after a permitted `action` of `actor`; the very same object when that changes nothing.
+
+    Whoever goes there, closes it or calls it false has thereby acknowledged it.
+    """
+    to = _case(alert, action)
+    if not alert.live or action == "reinforce":
+        return alert
+    if action == "acknowledge" and alert.acked_at_ms is not None:
+        return alert
+    if action == "on_scene" and alert.on_scene_at_ms is not None:
+        return alert
+    after = replace(alert, case_state=to)
+    if after.acked_at_ms is None:
+        after = replace(after, acked_at_ms=at_ms, acked_by=actor, alarm_state=ALARM[after.alarm_state]["acknowledged"])
+    if action == "on_scene":
+        after = replace(after, on_scene_at_ms=at_ms, on_scene_by=actor)
+    if action in ("close", "false_alarm"):
+        after = replace(after, alarm_state=ALARM[after.alarm_state]["closed"])
+        after = _ended(after, actor, at_ms, reason.strip())
+    return after
+
+
+def _ended(alert: Alert, by: str, at_ms: int, reason: str) -> Alert:
+    return replace(alert, live=False, closed_at_ms=at_ms, closed_by=by, close_reason=reason)
+
+
+def _case(alert: Alert, event: CaseEvent) -> CaseState:
+    to = CASE[alert.case_state][event]
+    if to is None:
+        raise ValueError(f"{event} is refused in {alert.case_state}: ask objection() first")
+    return to
+
+
+def _json(value: float | bool | str | None) -> str:
+    return json.dumps(_finite(value) if isinstance(value, float) else value, ensure_ascii=False)
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and abs(number) != float("inf") and number == number else None
