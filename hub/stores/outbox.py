@@ -1,0 +1,213 @@
+"""The outbox: deliveries waiting to be sent. Couriers lease them, send, and write down what is known.
+
+A delivery is queued → sending → accepted (or sent, when the receiver only did not refuse) → delivered → read; or failed,
+or cancelled because nobody needs it any more. A lease that runs out gives it back: a courier that died repeats at most
+what it had begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+
+from hub.errors import NotFound
+from hub.model.alerts import Alert
+from hub.model.deliveries import Delivery, NewDelivery
+from hub.stores.alert_rows import add_deliveries, alert_of
+from hub.stores.ledger import Ledger
+from hub.stores.schema import alerts, deliveries
+
+BEGUN_LEASE_MS = 60_000
+
+_COLUMNS = (
+    "id", "alert_id", "transition", "recipient", "channel", "target", "locale", "severity", "due_at_ms", "attempts",
+    "needed_while", "created_at_ms",
+)  # fmt: skip
+_WAITING = ("queued", "sending")
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until_ms": None}
+_id = deliveries.c.id
+
+
+class Outbox:
+    """Thread-safe. Every method is one transaction, and raises `Unavailable` while the ledger is away."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def claim(
+        self,
+        now_ms: int,
+        owner: str,
+        *,
+        limit: int,
+        lease_ms: int,
+        busy: Iterable[tuple[str, str]] = (),
+    ) -> list[Delivery]:
+        """Leases due deliveries to `owner` until `now_ms + lease_ms`: the most severe first, then the longest due.
+
+        Nobody else gets them before the lease ends. `busy` names (channel, target) lanes that should get no more for now.
+        """
+        statement = select(*(deliveries.c[name] for name in _COLUMNS)).where(*_free(now_ms))
+        statement = statement.where(deliveries.c.due_at_ms <= now_ms)
+        for channel, target in busy:
+            statement = statement.where((deliveries.c.channel != channel) | (deliveries.c.target != target))
+        statement = statement.order_by(deliveries.c.severity, deliveries.c.due_at_ms, _id).limit(limit)
+        with self._ledger.begin() as connection:
+            rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
+            if rows:
+                lease = update(deliveries).where(_id.in_([row.id for row in rows]))
+                connection.execute(lease.values(lease_owner=owner, lease_until_ms=now_ms + lease_ms))
+        return [Delivery(**row._mapping) for row in rows]
+
+    def begin_send(
+        self, delivery_id: int, now_ms: int, *, owner: str | None = None, lease_ms: int = BEGUN_LEASE_MS
+    ) -> bool:
+        """Notes that sending begins now, and extends the lease. False: do not send, it is cancelled, done or not ours.
+
+        Call it right before the send: whether it is still wanted is decided here, at the last moment.
+        """
+        mine: list[ColumnElement[bool]] = [deliveries.c.state.in_(_WAITING), deliveries.c.lease_owner.is_not(None)]
+        if owner is not None:
+            mine.append(deliveries.c.lease_owner == owner)
+        with self._ledger.begin() as connection:
+            begun = connection.execute(
+                update(deliveries)
+                .where(_id == delivery_id, *mine)
+                .values(
+                    state="sending",
+                    sent_at_ms=now_ms,
+                    attempts=deliveries.c.attempts + 1,
+                    lease_until_ms=now_ms + lease_ms,
+                )
+            )
+            return begun.rowcount == 1
+
+    def accepted(self, delivery_id: int, receipt: str, now_ms: int, *, verified: bool = True) -> None:
+        """The receiver took it. Not `verified`: it only did not refuse, so all that is known is that it was sent."""
+        values = {"accepted_at_ms": now_ms} if verified else {}
+        self._set(
+            delivery_id,
+            _WAITING,
+            state="accepted" if verified else "sent",
+            receipt=_short(receipt),
+            **values,
+            **_NO_LEASE,
+        )
+
+    def delivered(self, delivery_id: int, now_ms: int) -> None:
+        """The receiver reports that it reached the person's device."""
+        self._set(
+            delivery_id,
+            ("sending", "sent", "accepted"),
+            state="delivered",
+            accepted_at_ms=func.coalesce(deliveries.c.accepted_at_ms, now_ms),
+        )
+
+    def read(self, delivery_id: int, now_ms: int) -> None:
+        """The person has seen it. The first time counts."""
+        self._set(delivery_id, ("sending", "sent", "accepted", "delivered"), state="read", read_at_ms=now_ms)
+
+    def postpone(self, delivery_id: int, due_at_ms: int, reason: str) -> None:
+        """Not now: due again at `due_at_ms`."""
+        self._set(delivery_id, _WAITING, state="queued", due_at_ms=due_at_ms, reason=_short(reason), **_NO_LEASE)
+
+    def give_up(self, delivery_id: int, reason: str, now_ms: int) -> None:
+        """Refused for good."""
+        del now_ms  # kept in the interface beside the others; the time of the last try is in sent_at_ms
+        self._set(delivery_id, _WAITING, state="failed", reason=_short(reason), **_NO_LEASE)
+
+    def cancel(self, delivery_id: int, reason: str, now_ms: int) -> None:
+        """Nobody needs it any more."""
+        del now_ms
+        self._set(delivery_id, _WAITING, state="cancelled", reason=_short(reason), **_NO_LEASE)
+
+    def add(self, new: Sequence[NewDelivery], now_ms: int) -> None:
+        """Queues further deliveries of known alerts, e.g. for the next channel. One that exists already stays as it is."""
+        if not new:
+            return
+        with self._ledger.begin() as connection:
+            ids = sorted({each.alert_id for each in new})
+            severities = dict(
+                tuple(row)
+                for row in connection.execute(select(alerts.c.id, alerts.c.severity).where(alerts.c.id.in_(ids)))
+            )
+            for each in new:
+                if each.alert_id not in severities:
+                    raise NotFound(f"there is no alert {each.alert_id!r}")
+            add_deliveries(connection, [new_row(each, severities[each.alert_id], now_ms) for each in new])
+
+    def alert_of(self, delivery: Delivery) -> Alert:
+        """The alert as it is now: look whether it still needs the delivery."""
+        with self._ledger.read() as connection:
+            return alert_of(connection.execute(select(alerts).where(alerts.c.id == delivery.alert_id)).one())
+
+    def next_due_ms(self) -> int | None:
+        """The earliest time at which `claim` would find something; None when nothing waits."""
+        with self._ledger.read() as connection:
+            return _next_due(connection)
+
+    def release(self, owner: str, now_ms: int) -> int:
+        """Gives back what `owner` has leased and not begun to send; for a clean stop. Returns how many."""
+        del now_ms
+        return self._give_back(deliveries.c.lease_owner == owner, deliveries.c.state == "queued")
+
+    def release_expired(self, now_ms: int) -> int:
+        """Puts back what a dead courier had leased or begun. `claim` takes such rows anyway. Returns how many."""
+        return self._give_back(deliveries.c.state.in_(_WAITING), deliveries.c.lease_until_ms <= now_ms)
+
+    def waiting(self) -> dict[str, int]:
+        """How many deliveries wait, by channel."""
+        statement = select(deliveries.c.channel, func.count()).where(deliveries.c.state.in_(_WAITING))
+        with self._ledger.read() as connection:
+            return dict(tuple(row) for row in connection.execute(statement.group_by(deliveries.c.channel)))
+
+    def _give_back(self, *where: ColumnElement[bool]) -> int:
+        with self._ledger.begin() as connection:
+            return connection.execute(update(deliveries).where(*where).values(state="queued", **_NO_LEASE)).rowcount
+
+    def _set(self, delivery_id: int, only_from: tuple[str, ...], /, **values: Any) -> None:
+        with self._ledger.begin() as connection:
+            connection.execute(
+                update(deliveries).where(_id == delivery_id, deliveries.c.state.in_(only_from)).values(**values)
+            )
+
+
+def new_row(new: NewDelivery, severity: str, now_ms: int) -> dict[str, Any]:
+    """The outbox row of a new delivery."""
+    return {
+        "alert_id": new.alert_id,
+        "transition": new.transition,
+        "recipient": new.recipient,
+        "channel": new.channel,
+        "target": new.target,
+        "locale": new.locale,
+        "severity": severity,
+        "needed_while": new.needed_while,
+        "state": "queued",
+        "attempts": 0,
+        "created_at_ms": now_ms,
+        "due_at_ms": new.due_at_ms,
+    }
+
+
+def _free(now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """Waiting, and leased by nobody."""
+    return (
+        deliveries.c.state.in_(_WAITING),
+        or_(deliveries.c.lease_until_ms.is_(None), deliveries.c.lease_until_ms <= now_ms),
+    )
+
+
+def _next_due(connection: Connection) -> int | None:
+    """A row is free at its due time, or when its lease ends, whichever is later."""
+    lease = func.coalesce(deliveries.c.lease_until_ms, deliveries.c.due_at_ms)
+    due = deliveries.c.due_at_ms
+    free_at = func.min(func.max(lease, due) if connection.dialect.name == "sqlite" else func.greatest(lease, due))
+    found = connection.execute(select(free_at).where(deliveries.c.state.in_(_WAITING))).scalar()
+    return None if found is None else int(found)
+
+
+def _short(text: str) -> str:
+    return text.replace("\x00", "")[:500]
