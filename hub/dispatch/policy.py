@@ -107,7 +107,7 @@ class Severities(Strict):
     @model_validator(mode="after")
     def _fire_is_never_given_up(self) -> Severities:
         if self.P1.repeat_s is None:
-            raise ValueError("P1 must repeat until somebody answers: give it repeat_s, e.g. 60")
+            raise ValueError("the ladder of P1 must repeat until somebody answers: give it repeat_s, e.g. 60")
         if "station" not in self.P1.steps[0].tell:
             raise ValueError("the first step of P1 must tell the station")
         return self

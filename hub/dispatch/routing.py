@@ -6,7 +6,7 @@ What is missing on the way is said as text beside the answer (a *gap*), never ra
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal, get_args
 
@@ -48,11 +48,14 @@ class Reached:
     gaps: tuple[str, ...] = ()
 
     def __add__(self, other: Reached) -> Reached:
-        known = {r.id for r in self.recipients}
-        return Reached(
-            (*self.recipients, *(r for r in other.recipients if r.id not in known)),
-            tuple(dict.fromkeys((*self.gaps, *other.gaps))),
-        )
+        """Both, in order; a recipient of both keeps its place and has the contacts of both."""
+        merged = {recipient.id: recipient for recipient in self.recipients}
+        for more in other.recipients:
+            before = merged.get(more.id)
+            if before is not None and before.contacts != more.contacts:
+                more = replace(before, contacts=tuple(dict.fromkeys((*before.contacts, *more.contacts))))
+            merged[more.id] = more
+        return Reached(tuple(merged.values()), tuple(dict.fromkeys((*self.gaps, *other.gaps))))
 
     @property
     def somebody(self) -> bool:

@@ -16,7 +16,7 @@ from hub.model.alerts import Alert
 from hub.model.deliveries import Delivery, Message
 from hub.model.places import Name, Person
 from hub.registry.snapshot import Registry
-from tests.support.alerts import NOW_MS, ZONE, a_delivery, an_alert
+from tests.support.notices import NOW_MS, ZONE, a_delivery, an_alert
 from tests.support.paths import CONFIG
 from tests.support.registry import a_device, hub_and_canary, people, places, small_registry, stations
 
