@@ -42,6 +42,7 @@ from hub.rules.engine import Engine
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
 from hub.stores import state_file
+from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import AlertEvent, GridStatus, HistoryStore, alert_event, levels
 from hub.stores.history_embedded import EmbeddedHistory
@@ -107,6 +108,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
         closing.callback(ledger.close)
         notifier = ChangeNotifier()
         outbox, queries, tokens = Outbox(ledger), AlertQueries(ledger), Tokens(ledger)
+        figures = AlertFigures(ledger)
         history = _history(settings)
         closing.callback(history.close)
 
@@ -150,7 +152,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
                 window=broker.receive_maximum,
                 lifeline=_Lifeline(broker, filters, lambda e: intake.take(e) if intake else None, clock),
             )
-            core = _Core(settings, rules, live, sources, context, journal, intake, desk, history, queries, clock)
+            core = _Core(
+                settings, rules, live, sources, context, journal, intake, desk, history, queries, figures, clock
+            )
             pipeline, reload = core.pipeline, core.reload
             for lane, wanted in filters.items():
                 if wanted:
@@ -180,7 +184,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
                     registry=lambda: live.current,
                     policy=lambda: policy,
                     latest=history.latest,
-                    silent=lambda: queries.live_devices(_offline_rules(rules)),
+                    silent=lambda: figures.live_devices(_offline_rules(rules)),
                     health=lambda: {name: ask() for name, ask in health.items()},
                     clock=clock,
                     site=Site(
@@ -231,10 +235,11 @@ class _Core:
         desk: Desk,
         history: HistoryStore,
         queries: AlertQueries,
+        figures: AlertFigures,
         clock: Clock,
     ) -> None:
         self.settings, self.live, self.journal, self.intake, self.clock = settings, live, journal, intake, clock
-        self.rules, self.queries = rules, queries
+        self.rules, self.queries, self.figures = rules, queries, figures
         self._state = settings.data / "rules.state"
         self._wanted: tuple[RuleSet, Registry] | None = None
         self._snapshot_at_ms = self._trim_at_ms = 0
@@ -368,26 +373,26 @@ class _Core:
 
     # -- for the history ------------------------------------------------------------------------------------------------
 
-    def _alert_events(self, after: int, limit: int) -> list[AlertEvent]:
+    def _alert_events(self, after: int, limit: int) -> tuple[list[AlertEvent], int]:
         registry = self.live.current
-        return [
-            alert_event(
-                entry.alert,
-                registry,
-                sequence=entry.row.id,
-                at_ms=entry.row.at_ms,
-                action=entry.row.action,
-                to_state=entry.row.to_state,
-            )
-            for entry in self.queries.audit_since(after, limit)
-        ]
+        rows = self.queries.audit_since(after, limit)
+        alerts = {alert_id: self.queries.one(alert_id) for alert_id in {r.alert_id for r in rows if r.alert_id}}
+        found = []
+        for row in rows:
+            alert = alerts.get(row.alert_id) if row.alert_id else None
+            if alert is not None:
+                event = alert_event(
+                    alert, registry, sequence=row.id, at_ms=row.at_ms, action=row.action, to_state=row.to_state
+                )
+                found.append(event)
+        return found, (rows[-1].id if rows else after)
 
     def _grid_status(self, at_ms: int) -> list[GridStatus]:
         registry = self.live.current
         silent = {
-            registry.slot_of[d] for d in self.queries.live_devices(_offline_rules(self.rules)) if d in registry.slot_of
+            registry.slot_of[d] for d in self.figures.live_devices(_offline_rules(self.rules)) if d in registry.slot_of
         }
-        open_counts = self.queries.open_by_grid()
+        open_counts = self.figures.open_by_grid()
         found = []
         for number, grid in enumerate(registry.grids):
             place = registry.places.get(grid)

@@ -42,7 +42,7 @@ class Recorder:
         *,
         cursor_file: Path,
         clock: Clock,
-        alert_events: Callable[[int, int], Sequence[AlertEvent]],
+        alert_events: Callable[[int, int], tuple[Sequence[AlertEvent], int]],
         grid_status: Callable[[int], Sequence[GridStatus]],
     ) -> None:
         self.journal, self.reader, self.store, self.registry = journal, reader, store, registry
@@ -119,9 +119,12 @@ class Recorder:
         return self.reader.read(records)
 
     def _alerts(self) -> None:
-        while rows := self._alert_events(self._alert_at, 500):
+        while True:
+            rows, last = self._alert_events(self._alert_at, 500)
+            if last == self._alert_at:
+                return
             self.store.write_alerts(rows)
-            self._alert_at = rows[-1].sequence
+            self._alert_at = last
 
     # -- the cursor -----------------------------------------------------------------------------------------------------
 

@@ -101,9 +101,12 @@ def _follow(config: Path, timeout_s: float, report: Report) -> None:
             return
         report.reached("published", now_ms(), topic)
         found: list[Any] = []
-        if not _until(
-            until, lambda: bool(found.append(a) or found if (a := _alert(queries, device.id, before)) else False)
-        ):
+
+        def appeared() -> bool:
+            found.extend(filter(None, [_alert(queries, device.id, before)]))
+            return bool(found)
+
+        if not _until(until, appeared):
             report.fails("alert", "no alert appeared: is the hub running with the roles ingest and rules?")
             return
         alert = found[-1]

@@ -1,0 +1,1 @@
+"""Measurements, off unless asked for: `make bench` prints one JSON object."""
