@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub.errors import Complaint
 from hub.model.places import Device, Person, Place, Station
@@ -17,13 +18,19 @@ from hub.registry.snapshot import Details, Geometry, Registry, Texts, building_o
 
 T = TypeVar("T")
 _NAN = float("nan")
+_ROW = (
+    "slot", "kind", "grid", "building", "name", "place", "model", "tag_set", "supervision", "interval_ms", "silence_ms", "canary",
+)  # fmt: skip
 
 
 class _Numbers(dict[T, int]):
     """Numbers things in the order of their first appearance."""
 
     def of(self, thing: T) -> int:
-        return self.setdefault(thing, len(self))
+        number = self.get(thing)
+        if number is None:
+            number = self[thing] = len(self)
+        return number
 
 
 class Builder:
@@ -59,68 +66,84 @@ class Builder:
         self._models: _Numbers[str] = _Numbers()
         self._tag_sets: _Numbers[tuple[str, ...]] = _Numbers()
         self._supervisions = {name: n for n, name in enumerate(SILENCE_LIMIT_MS)}
-        self._kind = array("h", [-1]) * n
-        self._grid, self._building, self._name, self._place, self._model, self._tags = (
-            array("i", [-1]) * n for _ in range(6)
-        )
-        self._interval, self._silence = (array("q", [0]) * n for _ in range(2))
-        self._supervision, self._active, self._canary = (array("b", [0]) * n for _ in range(3))
-        self._lat, self._lon = (array("d", [_NAN]) * n for _ in range(2))
+        self._rows = array("q")  # _ROW for each device
+        self._degrees = array("d")  # latitude and longitude of each device
 
     def add(self, device: Device) -> int:
         """Takes `device` in and returns its slot."""
-        if device.id in self._slot_of:
-            raise ValueError(f"device id {device.id!r} is used twice")
-        slot = self._before.get(device.id, -1)
-        if slot < 0:
-            slot = len(self._ids)
-            self._grow()
-        self._ids[slot] = device.id
-        self._slot_of[device.id] = slot
+        device_id = device.id
+        if device_id in self._slot_of:
+            raise ValueError(f"device id {device_id!r} is used twice")
         for address in device.addresses:
             if address in self._slot_of_address:
                 raise ValueError(f"address {address!r} is used twice")
+        addresses = device.addresses[0] if len(device.addresses) == 1 else device.addresses
+        slot = self._before.get(device_id, -1)
+        if slot < 0:
+            slot = len(self._ids)
+            self._ids.append(device_id)
+            self._addresses.append(addresses)
+        else:
+            self._ids[slot] = device_id
+            self._addresses[slot] = addresses
+        self._slot_of[device_id] = slot
+        for address in device.addresses:
             self._slot_of_address[address] = slot
-        self._addresses[slot] = device.addresses[0] if len(device.addresses) == 1 else device.addresses
         if device.parent:
             self._parents[slot] = device.parent
-        self._kind[slot] = self._kinds.of(device.kind)
-        self._grid[slot] = self._grids.of(device.grid) if device.grid else -1
-        self._building[slot] = self._building_number(device.place)
-        self._name[slot] = self._names.of((device.name.zh, device.name.en))
-        self._place[slot] = self._place_codes.of(device.place)
-        self._model[slot] = self._models.of(device.model)
-        self._tags[slot] = self._tag_sets.of(device.tags)
-        self._interval[slot] = round(device.expected_interval_s * 1_000)
-        self._silence[slot] = SILENCE_LIMIT_MS[device.supervision]
-        self._supervision[slot] = self._supervisions[device.supervision]
-        self._active[slot] = 1
-        self._canary[slot] = CANARY in device.tags
-        self._lat[slot] = _NAN if device.lat is None else device.lat
-        self._lon[slot] = _NAN if device.lon is None else device.lon
+        name = device.name
+        self._rows.extend(
+            (
+                slot,
+                self._kinds.of(device.kind),
+                self._grids.of(device.grid) if device.grid else -1,
+                self._building_number(device.place),
+                self._names.of((name.zh, name.en)),
+                self._place_codes.of(device.place),
+                self._models.of(device.model),
+                self._tag_sets.of(device.tags),
+                self._supervisions[device.supervision],
+                round(device.expected_interval_s * 1_000),
+                SILENCE_LIMIT_MS[device.supervision],
+                CANARY in device.tags,
+            )
+        )
+        self._degrees.extend((_NAN if device.lat is None else device.lat, _NAN if device.lon is None else device.lon))
         return slot
 
     def build(self, version: str | None = None, *, warnings: tuple[Complaint, ...] = ()) -> Registry:
         """The registry of what was added. Without `version` it is a hash of the content."""
         n = len(self._ids)
-        parent = np.full(n, -1, np.int32)
+        rows = np.array(self._rows, np.int64).reshape(-1, len(_ROW))
+        degrees = np.array(self._degrees, np.float64).reshape(-1, 2)
+        slots = rows[:, 0]
+
+        def column(name: str, dtype: type[Any], empty: int = -1) -> NDArray[Any]:
+            values = np.full(n, empty, dtype)
+            values[slots] = rows[:, _ROW.index(name)]
+            return values
+
+        parent, lat, lon = np.full(n, -1, np.int32), np.full(n, _NAN), np.full(n, _NAN)
         for slot, name in self._parents.items():
             parent[slot] = self._slot_of.get(name, -1)
+        lat[slots], lon[slots] = degrees[:, 0], degrees[:, 1]
+        active = np.zeros(n, np.bool_)
+        active[slots] = True
         details = Details(
             addresses=self._addresses,
-            name=np.array(self._name, np.int32),
+            name=column("name", np.int32),
             names_zh=Texts(zh for zh, _ in self._names),
             names_en=Texts(en for _, en in self._names),
-            place=np.array(self._place, np.int32),
+            place=column("place", np.int32),
             place_codes=tuple(self._place_codes),
-            model=np.array(self._model, np.int32),
+            model=column("model", np.int32),
             models=tuple(self._models),
-            supervision=np.array(self._supervision, np.int8),
+            supervision=column("supervision", np.int8),
             supervisions=tuple(self._supervisions),
-            tag_set=np.array(self._tags, np.int32),
+            tag_set=column("tag_set", np.int32),
             tag_sets=tuple(self._tag_sets),
-            lat=np.array(self._lat, np.float64),
-            lon=np.array(self._lon, np.float64),
+            lat=lat,
+            lon=lon,
         )
         registry = Registry(
             version=version or "",
@@ -129,16 +152,16 @@ class Builder:
             slot_of_address=self._slot_of_address,
             retired={name: slot for name, slot in self._before.items() if name not in self._slot_of},
             kinds=tuple(self._kinds),
-            kind=np.array(self._kind, np.int16),
+            kind=column("kind", np.int16),
             grids=tuple(self._grids),
-            grid=np.array(self._grid, np.int32),
+            grid=column("grid", np.int32),
             buildings=tuple(self._buildings),
-            building=np.array(self._building, np.int32),
+            building=column("building", np.int32),
             parent=parent,
-            expected_interval_ms=np.array(self._interval, np.int64),
-            silence_limit_ms=np.array(self._silence, np.int64),
-            active=np.array(self._active, np.bool_),
-            canary=np.array(self._canary, np.bool_),
+            expected_interval_ms=column("interval_ms", np.int64, 0),
+            silence_limit_ms=column("silence_ms", np.int64, 0),
+            active=active,
+            canary=column("canary", np.bool_, 0),
             details=details,
             places=self.places,
             people=self.people,
@@ -147,24 +170,11 @@ class Builder:
             outlines=self._outlines,
             warnings=warnings,
         )
-        for column in _columns(registry):
-            column.flags.writeable = False
+        for values in _columns(registry):
+            values.flags.writeable = False
         if version is None:
             object.__setattr__(registry, "version", _content_hash(registry))
         return registry
-
-    def _grow(self) -> None:
-        self._ids.append("")
-        self._addresses.append(())
-        self._kind.append(-1)
-        for column in (self._grid, self._building, self._name, self._place, self._model, self._tags):
-            column.append(-1)
-        for column in (self._interval, self._silence):
-            column.append(0)
-        for column in (self._supervision, self._active, self._canary):
-            column.append(0)
-        for degrees in (self._lat, self._lon):
-            degrees.append(_NAN)
 
     def _building_number(self, place: str) -> int:
         number = self._building_of.get(place)

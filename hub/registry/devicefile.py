@@ -25,6 +25,7 @@ MOST_INTERVAL_S: Final = 31 * 86_400.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ADDRESS = re.compile(r"[a-z0-9][a-z0-9_-]*:[^\s;][^;]*")
 _SPREADSHEET_NUMBER = re.compile(r"\d(\.\d+)?E\+\d+", re.IGNORECASE)
+_OWN = frozenset((HUB, CANARY))
 
 
 def read_devices(
@@ -38,7 +39,8 @@ class _Rows:
     def __init__(self, file: str, places: Mapping[str, Place] | None, builder: Builder, findings: Findings) -> None:
         self._file, self._places, self._builder, self._findings = file, places, builder, findings
         self._grids = None if places is None else {c for c, place in places.items() if place.level == "grid"}
-        self._fits: dict[tuple[str, str], str] = {}
+        self._fits: dict[tuple[str, str], str] = {}  # (place, grid) → what is wrong with it
+        self._intervals: dict[tuple[str, str], float] = {}  # (interval_s, supervision) as they stand there, when right
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, int] = {}
         self._parents: dict[str, tuple[str, int]] = {}
@@ -100,30 +102,20 @@ class _Rows:
         if kind not in DEVICE_KINDS:
             remedy = self._findings.near(kind, DEVICE_KINDS, f"use one of {', '.join(DEVICE_KINDS)}")
             self._complain(line, f"{device_id}.kind", f"unknown kind '{kind}'", remedy)
-        for column, text in (("name_zh", zh), ("name_en", en), ("model", model)):
-            if not text.isprintable():
-                self._complain(line, f"{device_id}.{column}", "holds a control character", "remove it")
-            elif not text and column != "model":
-                self._complain(line, f"{device_id}.{column}", "the name is missing", "name it in both languages")
-        self._check_place(line, device_id, place, grid)
-        known = tuple(part for cell in addresses.split(";") if (part := cell.strip()))
+        if not (zh and en and zh.isprintable() and en.isprintable() and model.isprintable()):
+            self._complain_about_texts(line, device_id, zh, en, model)
+        if self._fits.get((place, grid)) != "":
+            self._check_place(line, device_id, place, grid)
+        known = _several(addresses)
         self._check_addresses(line, device_id, known)
-        interval_s = self._number(line, device_id, "interval_s", interval, 0.0, MOST_INTERVAL_S) or 0.0
-        if supervision not in SILENCE_LIMIT_MS:
-            remedy = f"use one of {', '.join(SILENCE_LIMIT_MS)}"
-            self._complain(line, f"{device_id}.supervision", f"unknown class '{supervision}'", remedy)
-        elif 0 < SILENCE_LIMIT_MS[supervision] < interval_s * 1_000:
-            limit_s = SILENCE_LIMIT_MS[supervision] // 1_000
-            self._complain(
-                line,
-                f"{device_id}.interval_s",
-                f"every {interval} s is too rare for class {supervision}, which counts {limit_s} s of silence as a loss",
-                "report more often, or choose another supervision class",
-            )
-        labels = tuple(part for cell in tags.split(";") if (part := cell.strip()))
-        self._check_own(line, device_id, kind, labels)
-        latitude = self._number(line, device_id, "lat", lat, -90.0, 90.0)
-        longitude = self._number(line, device_id, "lon", lon, -180.0, 180.0)
+        interval_s = self._intervals.get((interval, supervision))
+        if interval_s is None:
+            interval_s = self._interval(line, device_id, interval, supervision)
+        labels = _several(tags) if tags else ()
+        if kind in _OWN or device_id in _OWN or CANARY in labels:
+            self._check_own(line, device_id, kind, labels)
+        latitude = self._number(line, device_id, "lat", lat, -90.0, 90.0) if lat else None
+        longitude = self._number(line, device_id, "lon", lon, -180.0, 180.0) if lon else None
         if (not lat) != (not lon):
             self._complain(line, f"{device_id}.lat", "lat and lon go together", "give both or none")
         if parent:
@@ -148,6 +140,32 @@ class _Rows:
                 lon=longitude,
             )
         )
+
+    def _complain_about_texts(self, line: int, device_id: str, zh: str, en: str, model: str) -> None:
+        for column, text in (("name_zh", zh), ("name_en", en), ("model", model)):
+            if not text.isprintable():
+                self._complain(line, f"{device_id}.{column}", "holds a control character", "remove it")
+            elif not text and column != "model":
+                self._complain(line, f"{device_id}.{column}", "the name is missing", "name it in both languages")
+
+    def _interval(self, line: int, device_id: str, cell: str, supervision: str) -> float:
+        """The interval in seconds, remembered for the rows that say the same when nothing is wrong with it."""
+        before = len(self._findings.complaints)
+        interval_s = (self._number(line, device_id, "interval_s", cell, 0.0, MOST_INTERVAL_S) or 0.0) if cell else 0.0
+        if supervision not in SILENCE_LIMIT_MS:
+            remedy = f"use one of {', '.join(SILENCE_LIMIT_MS)}"
+            self._complain(line, f"{device_id}.supervision", f"unknown class '{supervision}'", remedy)
+        elif 0 < SILENCE_LIMIT_MS[supervision] < interval_s * 1_000:
+            limit_s = SILENCE_LIMIT_MS[supervision] // 1_000
+            self._complain(
+                line,
+                f"{device_id}.interval_s",
+                f"every {cell} s is too rare for class {supervision}, which counts {limit_s} s of silence as a loss",
+                "report more often, or choose another supervision class",
+            )
+        if len(self._findings.complaints) == before:
+            self._intervals[cell, supervision] = interval_s
+        return interval_s
 
     def _check_id(self, line: int, device_id: str) -> None:
         if not _ID.fullmatch(device_id):
@@ -217,8 +235,6 @@ class _Rows:
                 self._complain(line, f"{device_id}.kind", f"the device '{own}' is the {own} of this hub", remedy)
 
     def _number(self, line: int, device_id: str, column: str, cell: str, low: float, high: float) -> float | None:
-        if not cell:
-            return None
         try:
             value = float(cell)
         except ValueError:
@@ -256,3 +272,10 @@ def _misfit(places: Mapping[str, Place], place: str, grid: str) -> str:
             break
         code = found.parent
     return f"'{place}' is outside '{home}', where grid '{grid}' lies"
+
+
+def _several(cell: str) -> tuple[str, ...]:
+    """The values of a cell that holds several, with semicolons between."""
+    if ";" not in cell:
+        return (cell,) if cell else ()
+    return tuple(part for value in cell.split(";") if (part := value.strip()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -24,6 +27,23 @@ def load(folder: Path, *, previous: Registry | None = None) -> Registry:
 
     Known ids keep their slots of `previous`. What is incomplete but usable stands in `Registry.warnings`.
     """
+    with _no_collector():
+        return _load(folder, previous)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Pauses the cycle collector: over a big place it would look through all that is being built, dozens of times, in vain."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load(folder: Path, previous: Registry | None) -> Registry:
     findings = Findings()
     content = blake2b(digest_size=16)
     texts: dict[str, str | None] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from sys import intern
 from typing import Final
 
 from pydantic import Field, model_validator
@@ -84,9 +86,9 @@ class _Tree:
             )
 
     def _take(self, at: Path_, entry: PlaceEntry) -> None:
-        names = [(entry.code, entry.level, entry.parent, entry.name.name())]
+        names = [(entry.code, entry.level, intern(entry.parent), entry.name.name())]
         for n in range(1, entry.units + 1):
-            names.append((f"{entry.code}-u{n}", "unit", entry.code, Name(zh=f"{n}单元", en=f"Unit {n}")))
+            names.append((f"{entry.code}-u{n}", "unit", entry.code, _unit_name(n)))
         for code, level, parent, name in names:
             if code in self.places:
                 first = self._document.line(self._at.get(code, at))
@@ -152,3 +154,8 @@ class _Tree:
         more = digits - len(prefix)
         start = f"'{prefix}' and {more} more digits" if prefix else f"{digits} digits"
         return rf"{prefix}[0-9]{{{more}}}", f"use {start}"
+
+
+@cache
+def _unit_name(n: int) -> Name:
+    return Name(zh=f"{n}单元", en=f"Unit {n}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -220,19 +221,29 @@ def _station(entry: StationEntry) -> Station:
     )
 
 
-def thin_hours(roster: Iterable[Shift]) -> list[tuple[int, str]]:
+def thin_hours(roster: Iterable[Shift]) -> tuple[tuple[int, str], ...]:
     """When fewer than three are on duty: (how many, the hours in words), fewest first."""
-    week = np.zeros(7 * _DAY_MIN, np.int32)
-    by_person: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]] = {}
-    for shift in roster:
-        length = (shift.end_min - shift.start_min) % _DAY_MIN or _DAY_MIN
-        for person in shift.people:
-            duty = by_person.setdefault(person, np.zeros(len(week), np.bool_))
-            for day in shift.days:
-                start = day * _DAY_MIN + shift.start_min
-                duty[np.arange(start, start + length) % len(week)] = True
-    for duty in by_person.values():
-        week += duty
+    number: dict[str, int] = {}
+    return _thin_hours(
+        tuple(
+            (shift.start_min, shift.end_min, shift.days, tuple(number.setdefault(p, len(number)) for p in shift.people))
+            for shift in roster
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _thin_hours(
+    shifts: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...],
+) -> tuple[tuple[int, str], ...]:
+    """As `thin_hours`, with numbers for people: stations of the same pattern are reckoned once."""
+    duty = np.zeros((1 + max((p for *_, people in shifts for p in people), default=0), 7 * _DAY_MIN), np.bool_)
+    for start_min, end_min, days, people in shifts:
+        length = (end_min - start_min) % _DAY_MIN or _DAY_MIN
+        for day in days:
+            start = day * _DAY_MIN + start_min
+            duty[np.ix_(people, np.arange(start, start + length) % duty.shape[1])] = True
+    week = duty.sum(axis=0)
     found: list[tuple[int, str]] = []
     for few in range(ENOUGH_ON_DUTY):
         windows: dict[tuple[int, int], list[int]] = {}
@@ -241,9 +252,8 @@ def thin_hours(roster: Iterable[Shift]) -> list[tuple[int, str]]:
             edges = np.flatnonzero(np.diff(minutes, prepend=0, append=0))
             for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
                 windows.setdefault((start, end), []).append(day)
-        for (start, end), days in windows.items():
-            found.append((few, f"{_days(days)} {_clock(start)}–{_clock(end)}"))
-    return found
+        found += [(few, f"{_days(days)} {_clock(start)}–{_clock(end)}") for (start, end), days in windows.items()]
+    return tuple(found)
 
 
 def _days(days: list[int]) -> str:
