@@ -149,8 +149,16 @@ def _plain(node: yaml.Node, path: Path_, document: Document, complaints: list[Co
 
 
 def _scalar(node: yaml.Node) -> Any:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _NotPlain(node.start_mark, "a key cannot be a list or a mapping", "quote it")
+    if node.tag == "tag:yaml.org,2002:str":
+        return node.value
+    # Not construct_object: it remembers every node it ever saw, and this constructor lives as long as the process.
+    construct = yaml.SafeLoader.yaml_constructors.get(node.tag)
+    if construct is None:
+        raise _NotPlain(node.start_mark, f"the tag '{node.tag}' means nothing here", "write a plain value, or quote it")
     try:
-        value = _SCALARS.construct_object(node, deep=True)
+        value = construct(_SCALARS, node)
     except (yaml.YAMLError, ValueError) as bad:
         raise _NotPlain(node.start_mark, f"not a plain value: {bad}", "quote it") from bad
     return value if value is None or isinstance(value, str | int | float | bool) else str(node.value)
