@@ -30,7 +30,9 @@ EMPTY: Final = "empty payload"
 STRICT_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a msgspec decoder may raise on foreign bytes."""
 
-_strict: Final = msgspec.json.Decoder().decode
+strict: Final = msgspec.json.Decoder().decode
+"""Strict JSON without limits of depth and keys: only for payloads that `is_small` let through."""
+_PLAIN_BYTES: Final = 1_024  # too short to hold 2,000 keys
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 _LONG_INTEGER: Final = re.compile(rb"\d{4301}")
@@ -63,6 +65,15 @@ def parse(payload: bytes) -> Parsed | Malformed:
     beyond = beyond_limits(payload)
     if beyond is not None:
         return beyond
+    if len(payload) <= _PLAIN_BYTES and b"\\u" not in payload:
+        try:
+            value = strict(payload)
+        except STRICT_ERRORS:
+            pass
+        else:
+            # As many keys as there are colons after a quote: no key came twice.
+            if type(value) is dict and len(value) == payload.count(b'":') and not any(map(_nests, value.values())):
+                return Parsed(value)
     text, warning = text_of(payload)
     warnings = [warning] if warning else []
     if warning and (beyond := beyond_limits(text.encode("utf-8", "replace"))) is not None:
@@ -73,16 +84,20 @@ def parse(payload: bytes) -> Parsed | Malformed:
         return Malformed(INTEGER_TOO_LONG, f"more than {MAX_DIGITS} digits")
     except RecursionError:
         return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
-    except ValueError as strict:
+    except ValueError as refusal:
         if len(payload) > MAX_LENIENT_BYTES:
-            return Malformed(MALFORMED, str(strict))
+            return Malformed(MALFORMED, str(refusal))
         try:
             value = read_lenient(text, warnings, MAX_DEPTH)
         except NotReadable:
-            return Malformed(MALFORMED, str(strict))
+            return Malformed(MALFORMED, str(refusal))
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         return _encoded_twice(value, warnings)
     return Parsed(value, tuple(dict.fromkeys(warnings)))
+
+
+def _nests(value: Any) -> bool:
+    return type(value) is dict or type(value) is list
 
 
 def beyond_limits(payload: bytes) -> Malformed | None:
@@ -176,18 +191,21 @@ def _encoded_twice(inner: str, warnings: list[str]) -> Parsed | Malformed:
     return Parsed(value, tuple(dict.fromkeys((*warnings, "JSON encoded twice"))))
 
 
+def is_small(payload: bytes) -> bool:
+    """Whether `payload` is certainly within the limits of depth and keys."""
+    return len(payload) <= _PLAIN_BYTES and payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH
+
+
 def parse_object(payload: bytes) -> Parsed | Malformed:
     """As `parse`, faster for strict JSON; keeps no note of duplicate keys. `value` may still be anything JSON can say."""
     if len(payload) > MAX_BYTES:
         return Malformed(TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
-    if len(payload) > 1_024:
+    if not is_small(payload):
         beyond = beyond_limits(payload)
         if beyond is not None:
             return beyond
-    elif payload.count(b"{") + payload.count(b"[") > MAX_DEPTH:
-        return parse(payload)
     try:
-        value = _strict(payload)
+        value = strict(payload)
     except STRICT_ERRORS:
         return parse(payload)
     if type(value) is str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from hub.model.quantities import QUANTITIES, Quantity
@@ -342,6 +343,7 @@ _SEPARATORS: Final = re.compile(r"[\s.\-/]+")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
+@lru_cache(maxsize=4_096)
 def named(key: str) -> tuple[str, str] | None:
     """The quantity that a common name means and the unit that the name itself states, or None when it is not known."""
     if key in QUANTITIES:

@@ -1,12 +1,11 @@
 """The hub's own dialect: `{root}/{site}/{node}/{device}/{channel}`. See docs/integrators.md for the contract.
 
-`tele` of plain numbers takes the fast path (typed msgspec structs); everything else the careful one below it.
+What is exactly as the contract writes it takes a quick path (typed msgspec structs); everything else the careful one, which
+says what is odd.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -28,7 +27,14 @@ _HISTORY: Final = int(Quality.HISTORY)
 _REMEMBERED_TOPICS: Final = 200_000
 _MEASURED: Final = frozenset(q.name for q in BY_CODE if q.kind in ("gauge", "counter"))
 _IGNORED: Final = {"cmd": "command", "ack": "answer to a command", "reject": "rejection by the hub"}
-_reading: Final = partial(tuple.__new__, Reading)
+_new: Final = tuple.__new__  # Reading(...) without the cost of its keyword handling
+
+
+_SWITCHES: Final = frozenset(q.name for q in BY_CODE if q.kind == "switch")
+_STATES: Final = {q.name: frozenset(q.states) for q in BY_CODE if q.kind == "state"}
+_QUICK_BYTES: Final = 4_096
+_TELE, _LEVELS, _EVENT, _CAREFUL = range(4)  # which quick path a channel has
+_QUICK: Final = {"tele": _TELE, "state": _LEVELS, "event": _EVENT}
 
 
 class _Tele(msgspec.Struct, gc=False):
@@ -37,9 +43,32 @@ class _Tele(msgspec.Struct, gc=False):
     ts: int | None = None
     v: int = 1
     hist: bool = False
+    test: bool = False
+
+
+class _Levels(msgspec.Struct, gc=False):
+    m: dict[str, bool | float | str | None]
+    seq: int | None = None
+    ts: int | None = None
+    v: int = 1
+    hist: bool = False
+    test: bool = False
+
+
+class _Alarm(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str
+    type: str
+    alarm: str
+    active: bool
+    test: bool = False
+    seq: int | None = None
+    ts: int | None = None
+    v: int = 1
 
 
 _tele: Final = msgspec.json.Decoder(_Tele).decode
+_levels: Final = msgspec.json.Decoder(_Levels).decode
+_event: Final = msgspec.json.Decoder(_Alarm).decode
 
 
 class _Where(NamedTuple):
@@ -50,7 +79,8 @@ class _Where(NamedTuple):
     device: str
     gateway: str
     site: str
-    is_tele: bool
+    is_state: bool
+    quick: int
 
 
 class NativeCodec:
@@ -67,38 +97,111 @@ class NativeCodec:
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
     ) -> tuple[Decoded, ...] | Reject:
         where = self._where.get(topic) or self._locate(topic)
-        if type(where) is Reject:
+        if isinstance(where, Reject):
             return where
-        if where.is_tele and len(payload) <= 4_096:  # type: ignore[union-attr]
-            try:
-                said = _tele(payload)
-            except STRICT_ERRORS:
-                pass
-            else:
-                ts, m = said.ts, said.m
-                if (
-                    _MEASURED.issuperset(m)
-                    and said.v == 1
-                    and not said.hist
-                    and (ts is None or EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS)
-                ):
-                    _topic, address, device, gateway, site, _ = where  # type: ignore[misc]
-                    quality = 0 if ts is not None else _CLOCK
-                    return (
-                        Decoded(
-                            codec=NAME,
-                            address=address,
-                            device=device,
-                            readings=tuple(
-                                map(_reading, zip(m, m.values(), repeat(ts), repeat(quality), repeat(""), repeat(None)))
+        found: tuple[Decoded, ...] | None = None
+        if len(payload) <= _QUICK_BYTES:
+            _, address, device, gateway, site, _, quick = where
+            if quick == _TELE:
+                try:
+                    said = _tele(payload)
+                except STRICT_ERRORS:
+                    quick = _LEVELS
+                else:
+                    ts, m = said.ts, said.m
+                    quality = 0
+                    if ts is None:
+                        quality, timely = _CLOCK, True
+                    else:
+                        timely = EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS
+                    if timely and said.v == 1 and not said.hist and not said.test and _MEASURED.issuperset(m):
+                        return (
+                            Decoded(
+                                codec=NAME,
+                                address=address,
+                                device=device,
+                                readings=tuple(
+                                    [_new(Reading, (name, value, ts, quality, "", None)) for name, value in m.items()]
+                                ),
+                                seq=said.seq,
+                                gateway=gateway,
+                                site=site,
+                                observed_at_ms=ts,
                             ),
-                            seq=said.seq,
-                            gateway=gateway,
-                            site=site,
-                            observed_at_ms=ts,
-                        ),
-                    )
-        return self._carefully(where, payload, received_at_ms)  # type: ignore[arg-type]
+                        )
+            if quick <= _LEVELS:
+                found = self._quick_levels(where, payload, received_at_ms)
+            elif quick == _EVENT:
+                found = self._quick_event(where, payload, received_at_ms)
+        return found or self._carefully(where, payload, received_at_ms)
+
+    def _quick_levels(self, where: _Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | None:
+        """Values of any kind that need no care, or None."""
+        try:
+            said = _levels(payload)
+        except STRICT_ERRORS:
+            return None
+        ts = said.ts
+        if said.v != 1 or said.hist or said.test or not (ts is None or EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS):
+            return None
+        quality = _CLOCK if ts is None else 0
+        readings: list[Reading] = []
+        for name, value in said.m.items():
+            fits = type(value)
+            if fits is bool:
+                if name not in _SWITCHES:
+                    return None
+            elif fits is float:
+                if name not in _MEASURED:
+                    return None
+            elif fits is not str or name not in _STATES or value not in _STATES[name]:
+                return None
+            readings.append(_new(Reading, (name, value, ts, quality, "", None)))
+        return (
+            Decoded(
+                codec=NAME,
+                address=where.address,
+                device=where.device,
+                readings=tuple(readings),
+                seq=said.seq,
+                gateway=where.gateway,
+                site=where.site,
+                observed_at_ms=ts,
+                retained_state=where.is_state,
+            ),
+        )
+
+    def _quick_event(self, where: _Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | None:
+        """A plain alarm as the contract writes it, or None."""
+        try:
+            said = _event(payload)
+        except STRICT_ERRORS:
+            return None
+        ts, quantity = said.ts, ALARM_QUANTITY.get(said.alarm)
+        if (
+            quantity is None
+            or said.v != 1
+            or said.type != "alarm"
+            or not said.id
+            or len(said.id) > 128
+            or not (ts is None or EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS)
+        ):
+            return None
+        quality = (_CLOCK if ts is None else 0) | (_TEST if said.test else 0)
+        return (
+            Decoded(
+                codec=NAME,
+                address=where.address,
+                device=where.device,
+                readings=(_new(Reading, (quantity, said.active, ts, quality, "", None)),),
+                events=(Event("alarm", said.alarm, said.active, said.test),),
+                dedupe_key=said.id,
+                seq=said.seq,
+                gateway=where.gateway,
+                site=where.site,
+                observed_at_ms=ts,
+            ),
+        )
 
     def _locate(self, topic: str) -> _Where | Reject:
         parsed = parse_native(topic, self.root)
@@ -113,7 +216,8 @@ class NativeCodec:
                 parsed.node if itself else parsed.device,
                 "" if itself else parsed.node,
                 parsed.site,
-                parsed.channel == "tele",
+                parsed.channel == "state",
+                _QUICK.get(parsed.channel, _CAREFUL),
             )
         if len(self._where) >= _REMEMBERED_TOPICS:
             self._where.clear()

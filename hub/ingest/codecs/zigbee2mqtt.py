@@ -7,25 +7,33 @@ values with every report, so a level here is a level, never an edge, and values 
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from hub.ingest.codecs.context import CodecContext
-from hub.ingest.codecs.zigbee2mqtt_properties import PLAIN, SPECIAL, Kind
-from hub.ingest.findings import Findings
+from hub.ingest.codecs.zigbee2mqtt_properties import BATTERY, MAINS, PLAIN, SPECIAL, Kind
+from hub.ingest.findings import EDGE_ALARMS, Findings
 from hub.ingest.instants import ABSENT, instant
-from hub.ingest.payload import MAX_BYTES, TOO_LARGE, Malformed, parse_object, text_of
+from hub.ingest.payload import MAX_BYTES, STRICT_ERRORS, TOO_LARGE, Malformed, is_small, parse_object, strict, text_of
 from hub.ingest.topics import Filter
 from hub.ingest.values import SENTINELS, SUSPECT, short
+from hub.model.quantities import ALARM_QUANTITY
 from hub.model.readings import Decoded, Event, Quality, Reading, Reject
 
 NAME: Final = "zigbee2mqtt"
 _CLOCK: Final = int(Quality.CLOCK)
-_TEST: Final = int(Quality.TEST)
 _REMEMBERED_TOPICS: Final = 100_000
-_reading: Final = partial(tuple.__new__, Reading)
+_new: Final = tuple.__new__  # Reading(...) without the cost of its keyword handling
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\Z")
 _ODD: Final = {name: SENTINELS.get(name, frozenset()) | SUSPECT.get(name, frozenset()) for name, _ in PLAIN.values()}
+
+
+# What to do with one property of a message; the order is that of the tests in `_state`.
+_NUMBER_STEP, _SWITCH_STEP, _INVERTED_STEP, _CELL_STEP, _LINE_STEP, _ON_OFF_STEP, _CAREFUL_STEP = range(7)
+_STEPS: Final = {Kind.NUMBER: _NUMBER_STEP, Kind.SWITCH: _SWITCH_STEP, Kind.INVERTED: _INVERTED_STEP}
+_Step = tuple[str, str, int, frozenset[float]]  # property, quantity, what to do, values to look at with care
+_REMEMBERED_SHAPES: Final = 10_000
+_BIG: Final = 10**15
+_EVENTFUL: Final = frozenset(("test", *(ALARM_QUANTITY[alarm] for alarm in EDGE_ALARMS)))
 
 
 class _Where(NamedTuple):
@@ -47,6 +55,7 @@ class Zigbee2MqttCodec:
         self._context = context or CodecContext()
         self._start = len(root) + 1
         self._where: dict[str, _Where] = {}
+        self._plans: dict[tuple[str, ...], tuple[_Step, ...]] = {}
 
     def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
@@ -62,12 +71,20 @@ class Zigbee2MqttCodec:
             return self._attribute(where, payload, received_at_ms)
         if not payload or not payload.strip():
             return (self._said(where, events=(Event("device_renamed_or_removed"),)),)
-        parsed = parse_object(payload)
-        if isinstance(parsed, Malformed):
-            return self._reject(where, parsed.reason, parsed.detail)
-        body, warnings = parsed
+        warnings: tuple[str, ...] = ()
+        body: Any = None
+        if is_small(payload):
+            try:
+                body = strict(payload)
+            except STRICT_ERRORS:
+                pass
         if type(body) is not dict:
-            return self._reject(where, "not an object", f"state of a device is {short(body)}")
+            parsed = parse_object(payload)
+            if isinstance(parsed, Malformed):
+                return self._reject(where, parsed.reason, parsed.detail)
+            body, warnings = parsed
+            if type(body) is not dict:
+                return self._reject(where, "not an object", f"state of a device is {short(body)}")
         return self._state(where, body, warnings, received_at_ms)
 
     def _state(
@@ -77,34 +94,43 @@ class Zigbee2MqttCodec:
         at = ABSENT if seen is None else instant(seen, received_at_ms, self._context.zone)
         at_ms = at.at_ms
         quality = 0 if at_ms is not None else _CLOCK
+        shape = tuple(body)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plan(shape)
         readings: list[Reading] = []
         careful: list[tuple[str, Any]] = []
-        plain = PLAIN
-        for name, value in body.items():
-            entry = plain.get(name)
-            if entry is None:
-                if name in SPECIAL:
-                    careful.append((name, value))
-                continue
-            quantity, kind = entry
+        eventful = False
+        for name, quantity, step, odd in plan:
+            value = body[name]
             fits = type(value)
-            if fits is bool:
-                if kind is Kind.SWITCH:
-                    readings.append(_reading((quantity, value, at_ms, quality, "", None)))
+            if step == _NUMBER_STEP:
+                if (fits is float or (fits is int and -_BIG < value < _BIG)) and value not in odd:
+                    readings.append(_new(Reading, (quantity, value, at_ms, quality, "", None)))
                     continue
-                if kind is Kind.INVERTED:
-                    readings.append(_reading((quantity, not value, at_ms, quality, "", None)))
+            elif step == _SWITCH_STEP:
+                if fits is bool:
+                    readings.append(_new(Reading, (quantity, value, at_ms, quality, "", None)))
+                    if value and quantity in _EVENTFUL:
+                        eventful = True
                     continue
-            elif (
-                (fits is int or fits is float)
-                and kind is Kind.NUMBER
-                and value not in _ODD[quantity]
-                and -1e15 < value < 1e15
-            ):
-                readings.append(_reading((quantity, value, at_ms, quality, "", None)))
+            elif step == _INVERTED_STEP:
+                if fits is bool:
+                    readings.append(_new(Reading, (quantity, not value, at_ms, quality, "", None)))
+                    continue
+            elif step == _CELL_STEP:
+                if fits is int and 1_000 < value < 10_000:
+                    readings.append(_new(Reading, (quantity, value / 1_000, at_ms, quality, "", None)))
+                    continue
+            elif step == _LINE_STEP:
+                if (fits is int or fits is float) and 0 <= value <= 1_000:
+                    readings.append(_new(Reading, (quantity, value, at_ms, quality, "", None)))
+                    continue
+            elif step == _ON_OFF_STEP and (value == "ON" or value == "OFF"):
+                readings.append(_new(Reading, (quantity, value == "ON", at_ms, quality, "", None)))
                 continue
             careful.append((name, value))
-        if not careful and not warnings and not at.warning and not _speaks_of_alarm(body):
+        if not careful and not eventful and not warnings and not at.warning:
             return (
                 Decoded(
                     codec=NAME,
@@ -135,6 +161,28 @@ class Zigbee2MqttCodec:
                 warnings=tuple(dict.fromkeys(findings.warnings)),
             ),
         )
+
+    def _plan(self, shape: tuple[str, ...]) -> tuple[_Step, ...]:
+        """How to read a message with these properties: devices repeat the same ones, so this is worked out once."""
+        steps: list[_Step] = []
+        on_mains, on_battery = not MAINS.isdisjoint(shape), not BATTERY.isdisjoint(shape)
+        for name in shape:
+            if name in PLAIN:
+                quantity, kind = PLAIN[name]
+                steps.append((name, quantity, _STEPS.get(kind, _CAREFUL_STEP), _ODD.get(quantity, frozenset())))
+            elif name == "voltage" and on_battery and not on_mains:
+                steps.append((name, "battery_v", _CELL_STEP, frozenset()))
+            elif name == "voltage" and on_mains and not on_battery:
+                steps.append((name, "voltage_v", _LINE_STEP, frozenset()))
+            elif name == "state":
+                steps.append((name, "relay_on", _ON_OFF_STEP, frozenset()))
+            elif name in SPECIAL:
+                steps.append((name, "", _CAREFUL_STEP, frozenset()))
+        if len(self._plans) >= _REMEMBERED_SHAPES:
+            self._plans.clear()
+        if len(shape) <= 100:
+            self._plans[shape] = tuple(steps)
+        return tuple(steps)
 
     def _carefully(self, name: str, value: Any, body: dict[str, Any], at_ms: int | None, findings: Findings) -> None:
         special = SPECIAL.get(name)
@@ -233,16 +281,6 @@ class Zigbee2MqttCodec:
 
     def _reject(self, where: _Where, reason: str, detail: str) -> Reject:
         return Reject(codec=NAME, reason=reason, detail=detail, device=where.device, address=where.address)
-
-
-_WATCHED: Final = frozenset(
-    ("smoke", "gas", "carbon_monoxide", "water_leak", "tamper", "test", "self_test", "device", "sos", "heat_alarm")
-)
-
-
-def _speaks_of_alarm(body: dict[str, Any]) -> bool:
-    """Whether a value of `body` needs an event, or the message describes its device."""
-    return any(body[name] is not False for name in _WATCHED & body.keys())
 
 
 def _bare(text: str) -> Any:

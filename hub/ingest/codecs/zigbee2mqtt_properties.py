@@ -62,8 +62,8 @@ PLAIN: Final[dict[str, tuple[str, Kind]]] = {
 }  # fmt: skip
 """Property → (quantity, kind), for properties whose meaning does not depend on the rest of the message."""
 
-_MAINS: Final = frozenset(("power", "current", "energy", "state", "power_factor", "ac_frequency"))
-_BATTERY: Final = frozenset(("battery", "battery_low"))
+MAINS: Final = frozenset(("power", "current", "energy", "state", "power_factor", "ac_frequency"))
+BATTERY: Final = frozenset(("battery", "battery_low"))
 Special = Callable[[Any, dict[str, Any], int | None, Findings], None]
 
 
@@ -81,15 +81,15 @@ def _number(value: Any) -> float | None:
 def _voltage(value: Any, body: dict[str, Any], at_ms: int | None, findings: Findings) -> None:
     """V on 304 definitions and mV on 297: battery devices give mV of the cell, mains devices V of the line."""
     number = _number(value)
-    on_battery = bool(_BATTERY & body.keys())
+    on_battery = bool(BATTERY & body.keys())
     if number is None:
         findings.take("battery_v" if on_battery else "voltage_v", value, at_ms, 0, key="voltage")
-    elif number > 1_000 and (on_battery or not _MAINS & body.keys()):
+    elif number > 1_000 and (on_battery or not MAINS & body.keys()):
         findings.take("battery_v", number / 1_000, at_ms, 0, key="voltage")
     elif number > 1_000:
         findings.take("voltage_v", number / 1_000, at_ms, 0, key="voltage")
         findings.warnings.append(f"voltage {short(value)} taken as mV")
-    elif on_battery and not _MAINS & body.keys() and number <= 60:
+    elif on_battery and not MAINS & body.keys() and number <= 60:
         findings.take("battery_v", value, at_ms, 0, key="voltage")
     else:
         findings.take("voltage_v", value, at_ms, 0, key="voltage")
