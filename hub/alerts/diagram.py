@@ -46,12 +46,12 @@ def drawings() -> dict[str, str]:
 def redrawn(text: str) -> str:
     """`text` with each block between `<!-- drawn: NAME -->` and `<!-- end -->` made anew."""
     for name, drawing in drawings().items():
-        begin, end = f"<!-- drawn: {name} -->\n", "\n<!-- end -->"
+        begin, end = f"<!-- drawn: {name} -->\n", "<!-- end -->"
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
             raise ValueError(f"no block '{begin.strip()}' … '{end.strip()}'")
-        text = before + begin + drawing + end + after
+        text = f"{before}{begin}{drawing}\n{end}{after}"
     return text
 
 

@@ -37,7 +37,7 @@ class Draft:
         why = f"{action} by {actor}"
         if before is not None and after.occurrences > before.occurrences:
             # What still waits is about the earlier occurrence, perhaps that it was over; the new plan says it all again.
-            sheet.cancel(Cancel(after.id, _CLOSED, "alarmed again", keep_help=True))
+            sheet.cancel(Cancel(after.id, ("always", *_CLOSED), "alarmed again", keep_help=True))
             sheet.stop_timers(after.id)
         elif not after.live and (before is None or before.live):
             sheet.cancel(Cancel(after.id, _CLOSED, why))
