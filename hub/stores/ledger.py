@@ -40,6 +40,11 @@ class Ledger:
         self._writer = threading.Lock() if self.is_sqlite else None
 
     @classmethod
+    def unprepared(cls, url: str) -> Ledger:
+        """A ledger that has not been connected to nor looked at. Raises `ConfigError` when the URL makes no sense."""
+        return cls(_engine(url))
+
+    @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> Ledger:
         """Opens the database at `url` (sqlite:///path, sqlite:// in memory, postgresql://user:password@host/name).
 
@@ -48,13 +53,12 @@ class Ledger:
         """
         from hub.stores import migrating
 
-        ledger = cls(_engine(url))
+        ledger = cls.unprepared(url)
         try:
-            with _translated():
-                if migrate:
-                    migrating.upgrade(ledger)
-                else:
-                    migrating.require_current(ledger)
+            if migrate:
+                migrating.upgrade(ledger)
+            else:
+                migrating.require_current(ledger)
         except BaseException:
             ledger.close()
             raise
