@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hub.clock import now_ms
 from hub.errors import ConfigError, Unavailable
+from hub.telemetry import configure_logging
 
 _RULE = "hub-selftest"
 
@@ -47,6 +48,7 @@ def selftest(
 
     Nobody is woken: a test goes to the console and the webhook only, marked as one. Exit code 1 if any part is missing.
     """
+    configure_logging(level="ERROR")
     report = Report()
     try:
         _follow(config, timeout_s, report)
@@ -112,7 +114,9 @@ def _follow(config: Path, timeout_s: float, report: Report) -> None:
         alert = found[-1]
         report.reached("received", alert.received_at_ms, f"journal position {alert.position}")
         report.reached(
-            "alert recorded", alert.raised_at_ms, f"alert {alert.id}, grid {alert.grid}, station {alert.station}"
+            "alert recorded",
+            min((row.at_ms for row in queries.audit(alert.id) if row.id > before), default=alert.raised_at_ms),
+            f"alert {alert.id}, grid {alert.grid}, station {alert.station}",
         )
         rows: list[Any] = []
 

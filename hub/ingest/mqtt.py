@@ -19,7 +19,7 @@ from hub.clock import Clock, now_ms
 from hub.ingest.session import Receipt, Take
 from hub.loops import backoff_s
 from hub.model.readings import Envelope
-from hub.telemetry import MQTT_CONNECTED, log
+from hub.telemetry import LOOP_ERRORS, MQTT_CONNECTED, log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +107,22 @@ class PahoSession:
             except (OSError, ValueError) as refused:
                 self._say(f"cannot reach the broker at {self.broker.host}:{self.broker.port}: {refused}")
             else:
-                self._client.loop_forever(retry_first_connection=False)
+                self._receive()
                 attempt = 0 if self._was_up else attempt
             self._connected.clear()
             MQTT_CONNECTED.labels(lane=self.lane).set(0)
             if not self._stopping.is_set():
                 self._stopping.wait(backoff_s(attempt, first_s=0.25, most_s=15.0))
                 attempt += 1
+
+    def _receive(self) -> None:
+        """Runs until the connection is lost. What is not acknowledged by then, the broker sends again."""
+        try:
+            self._client.loop_forever(retry_first_connection=False)
+        except Exception as error:  # the top of this loop: a broken packet must not end the session's thread
+            LOOP_ERRORS.labels(loop=f"mqtt-{self.lane}").inc()
+            log.error("mqtt.failed", lane=self.lane, reason=repr(error), exc_info=True)
+            self._say(f"the connection was dropped: {error!r}")
 
     def _connect(self) -> None:
         self._was_up = False
@@ -141,7 +150,9 @@ class PahoSession:
             return
         self._connection += 1
         self._was_up = True
-        result, _ = client.subscribe([(f, self._options()) for f in self.filters])
+        result = paho.MQTT_ERR_SUCCESS
+        if self.filters:
+            result, _ = client.subscribe([(f, self._options()) for f in self.filters])
         if result != paho.MQTT_ERR_SUCCESS:
             self._say(f"subscribing failed: {paho.error_string(result)}")
             client.disconnect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,9 +17,8 @@ from hub.telemetry import REJECTED
 
 HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
-_NAN = float("nan")
 _BIG = 1 << 62
-_ONLINE = CODE["online"]
+_PLAIN = frozenset((float, bool))
 _KEPT_BYTES = 65_536
 _MOST_KINDS = 1_000
 
@@ -69,9 +67,14 @@ class Reader:
         self._clear()
 
     def _clear(self) -> None:
-        self._slot, self._received, self._position, self._rows = array("i"), array("q"), array("q"), array("i")
-        self._code, self._value = array("h"), array("d")
-        self._observed, self._quality = array("q"), array("H")
+        # one entry per stretch of readings that share them: slot, receive time, position, number, flags, time if none is given
+        self._slot: list[int] = []
+        self._received: list[int] = []
+        self._position: list[int] = []
+        self._count: list[int] = []
+        self._flags: list[int] = []
+        self._time: list[int] = []
+        self._flat: list[Reading] = []
         self._quarantine: dict[tuple[str, str], _Aside] = {}
 
     def read(self, records: Sequence[Record]) -> list[Segment]:
@@ -126,66 +129,33 @@ class Reader:
         elif self.screen.is_repeated(slot, one.dedupe_key, one.observed_at_ms, one.seq, record.payload):
             flags = int(Quality.DUPLICATE)
             self.counts["duplicates"] += 1
-        start = len(self._code)
+        at = one.observed_at_ms if one.observed_at_ms is not None else received
         if one.readings:
-            self._readings(one.readings, one, record, flags, one.observed_at_ms)
+            self._stretch(slot, record, flags, at, one.readings)
         if one.history:
-            self._readings(one.history, one, record, flags | int(Quality.HISTORY), one.observed_at_ms)
-        for name in one.unknown:
-            if name in CODE:
-                self._row(CODE[name], _NAN, received, flags | int(Quality.UNKNOWN))
+            self._stretch(slot, record, flags | int(Quality.HISTORY), at, one.history)
+        if one.unknown:
+            unknown = tuple(Reading(name, None, None, int(Quality.UNKNOWN)) for name in one.unknown if name != "*")
+            self._stretch(slot, record, flags, received, unknown)
         if one.availability is not None:
-            self._row(_ONLINE, 1.0 if one.availability else 0.0, received, flags & ~int(Quality.HISTORY))
-        rows = len(self._code) - start
-        if rows:
-            self._slot.append(slot)
-            self._received.append(received)
-            self._position.append(record.position)
-            self._rows.append(rows)
+            online = (Reading("online", one.availability, None),)
+            self._stretch(slot, record, flags & ~int(Quality.HISTORY), received, online)
 
-    def _readings(
-        self, readings: tuple[Reading, ...], one: Decoded, record: Record, flags: int, observed_at_ms: int | None
-    ) -> None:
-        received = record.at_ms
-        codes, values, times, qualities = self._code, self._value, self._observed, self._quality
-        for name, value, at_ms, quality, _unit, _sum in readings:
-            code = CODE.get(name)
-            if code is None:
-                self.counts["unmapped"] += 1
-                continue
-            kind = type(value)
-            if kind is float or kind is bool or (kind is int and -_BIG < value < _BIG):  # type: ignore[operator]
-                number = value
-            elif value is None:
-                number, quality = _NAN, quality | 1
-            else:
-                worded = coded(BY_CODE[code], value)
-                if worded is None:
-                    self._set_aside(record, f"unknown word for {name}", one.codec, repr(value)[:100], one.address)
-                    number, quality = _NAN, quality | 1
-                else:
-                    number = worded
-            codes.append(code)
-            values.append(number)  # type: ignore[arg-type]  # bool, int or float by now
-            times.append(at_ms if at_ms is not None else observed_at_ms if observed_at_ms is not None else received)
-            qualities.append(quality | flags)
-
-    def _row(self, code: int, value: float, at_ms: int, quality: int) -> None:
-        self._code.append(code)
-        self._value.append(value)
-        self._observed.append(at_ms)
-        self._quality.append(quality)
+    def _stretch(self, slot: int, record: Record, flags: int, time_ms: int, readings: tuple[Reading, ...]) -> None:
+        self._slot.append(slot)
+        self._received.append(record.at_ms)
+        self._position.append(record.position)
+        self._count.append(len(readings))
+        self._flags.append(flags)
+        self._time.append(time_ms)
+        self._flat += readings
 
     def _own(self, registry: Registry, record: Record) -> None:
         """What the hub says of itself: topic $hub/<quantity>, payload 1 or 0."""
         slot, code = registry.slot_of.get("hub"), CODE.get(record.topic.removeprefix(HUB_TOPIC))
         if slot is None or code is None:
             return
-        self._row(code, float(record.payload), record.at_ms, 0)
-        self._slot.append(slot)
-        self._received.append(record.at_ms)
-        self._position.append(record.position)
-        self._rows.append(1)
+        self._stretch(slot, record, 0, record.at_ms, (Reading(BY_CODE[code].name, float(record.payload)),))
 
     def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
         REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc()
@@ -228,14 +198,28 @@ class Reader:
         )
 
     def _batch(self, registry: Registry, last: Record) -> ReadingBatch:
-        n = np.frombuffer(self._rows, np.int32) if self._rows else np.empty(0, np.int32)
-        slot = np.repeat(np.frombuffer(self._slot, np.int32), n) if len(n) else np.empty(0, np.int32)
-        received = np.repeat(np.frombuffer(self._received, np.int64), n) if len(n) else np.empty(0, np.int64)
-        position = np.repeat(np.frombuffer(self._position, np.int64), n) if len(n) else np.empty(0, np.int64)
-        quantity = np.array(self._code, np.int16)
-        value = np.array(self._value, np.float64)
-        observed = np.array(self._observed, np.int64)
-        quality = np.array(self._quality, np.uint16)
+        if not self._flat:
+            return ReadingBatch.empty()
+        count = self._count
+        names, values, times, qualities, _, _ = zip(*self._flat, strict=True)
+        slot = np.repeat(np.array(self._slot, np.int32), count)
+        received = np.repeat(np.array(self._received, np.int64), count)
+        position = np.repeat(np.array(self._position, np.int64), count)
+        quality = np.array(qualities, np.uint16) | np.repeat(np.array(self._flags, np.uint16), count)
+        if None in times:
+            own = zip(times, np.repeat(self._time, count).tolist(), strict=True)
+            observed = np.array([given if given is not None else stretch for given, stretch in own], np.int64)
+        else:
+            observed = np.array(times, np.int64)
+        codes = list(map(CODE.get, names))
+        value = self._numbers(registry, names, codes, values, quality, slot, received, position)
+        if None in codes:
+            mapped = np.array([code is not None for code in codes])
+            self.counts["unmapped"] += int((~mapped).sum())
+            slot, received, position = slot[mapped], received[mapped], position[mapped]
+            quality, observed, value = quality[mapped], observed[mapped], value[mapped]
+            codes = [code for code in codes if code is not None]
+        quantity = np.array(codes, np.int16)
         if len(slot):
             self.screen.judge_time(slot, observed, received, quality)
             given = value.copy()
@@ -255,6 +239,35 @@ class Reader:
             building=registry.building[slot],
         )
 
+    def _numbers(
+        self,
+        registry: Registry,
+        names: Sequence[str],
+        codes: Sequence[int | None],
+        values: Sequence[object],
+        quality: np.ndarray,
+        slot: np.ndarray,
+        received: np.ndarray,
+        position: np.ndarray,
+    ) -> np.ndarray:
+        """Values as they travel in a batch. What is no number becomes NaN and is flagged unknown in `quality`."""
+        if _PLAIN.issuperset(map(type, values)):
+            return np.array(values, np.float64)
+        numbers = np.full(len(values), np.nan)
+        for row, (given, code) in enumerate(zip(values, codes, strict=True)):
+            if type(given) in _PLAIN or (type(given) is int and -_BIG < given < _BIG):
+                numbers[row] = given
+                continue
+            word = None if given is None or code is None else coded(BY_CODE[code], given)
+            if word is not None:
+                numbers[row] = word
+                continue
+            quality[row] |= np.uint16(Quality.UNKNOWN)
+            if given is not None and code is not None:
+                where = (int(slot[row]), int(position[row]), int(received[row]))
+                self._odd_value(registry, *where, f"unknown value of {names[row]}", repr(given)[:100])
+        return numbers
+
     def _implausible(
         self,
         registry: Registry,
@@ -265,17 +278,14 @@ class Reader:
         position: np.ndarray,
         row: int,
     ) -> None:
-        quantity, device = BY_CODE[code], registry.device(slot)
-        record = Record(
-            position=int(position[row]),
-            kind=0,
-            at_ms=int(received[row]),
-            topic=device.addresses[0],
-            payload=b"",
-            retained=False,
-        )
+        quantity = BY_CODE[code]
         detail = f"{value:g} {quantity.unit} is outside {quantity.low:g} … {quantity.high:g}"
-        self._set_aside(record, f"implausible {quantity.name}", "screen", detail, device.addresses[0])
+        self._odd_value(registry, slot, int(position[row]), int(received[row]), f"implausible {quantity.name}", detail)
+
+    def _odd_value(self, registry: Registry, slot: int, position: int, at_ms: int, reason: str, detail: str) -> None:
+        address = registry.device(slot).addresses[0] if registry.device(slot).addresses else registry.ids[slot]
+        record = Record(position=position, kind=0, at_ms=at_ms, topic=address, payload=b"", retained=False)
+        self._set_aside(record, reason, "screen", detail, address)
 
 
 def _storable(text: str, most: int) -> str:

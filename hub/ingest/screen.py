@@ -45,9 +45,11 @@ class Screen:
         A message without any of them can be a plain heartbeat that says the same again; it is never taken for a repetition.
         """
         if key:
-            mark = (slot << 64) | (1 << 63) | (crc32(key.encode()) << 24) | (len(key) & 0xFFFFFF)
+            mark = hash((slot, crc32(key.encode()), crc32(key[::-1].encode()), len(key)))
         elif observed_at_ms is not None or seq is not None:
-            mark = (slot << 128) | ((observed_at_ms or 0) << 64) | ((seq or 0) & 0xFFFFFFFF) << 32 | crc32(payload)
+            mark = hash(
+                (slot, observed_at_ms or 0, seq or 0, crc32(payload))
+            )  # of integers only: the same in every process
         else:
             return False
         if mark in self._seen or mark in self._seen_before:

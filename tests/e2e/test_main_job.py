@@ -1,0 +1,227 @@
+"""The main job, whole and real: a message published to mosquitto reaches the station's webhook; crashes lose nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devices.simulators.publisher import Link, Message, Publisher
+from hub.registry.loader import load
+from hub.registry.snapshot import Registry
+from hub.stores.alert_queries import AlertQueries
+from hub.stores.ledger import Ledger
+from tests.support.hub_process import HubProcess, make_config
+from tests.support.mosquitto import Mosquitto
+from tests.support.phone import Phone
+from tests.support.postgres import fresh_database
+
+SMOKE_PAYLOAD = {"battery": 97, "linkquality": 88, "smoke": True}
+
+
+@pytest.fixture
+def phone() -> Iterator[Phone]:
+    with Phone() as one:
+        yield one
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    one = Mosquitto(folder, persistent=True, config="max_inflight_messages 5000\nmax_queued_messages 0\n")
+    one.start()
+    yield one
+    one.stop()
+
+
+def smoke_alarms(registry: Registry, dialect: str) -> list[tuple[str, str]]:
+    """(device id, address without the dialect) of smoke alarms that speak `dialect`."""
+    return [
+        (d.id, a.removeprefix(f"{dialect}:"))
+        for d in registry.devices()
+        if d.kind == "smoke_alarm"
+        for a in d.addresses
+        if a.startswith(f"{dialect}:")
+    ]
+
+
+def ledger_of(config: Path) -> Ledger:
+    settings = yaml.safe_load((config / "hub.yaml").read_text("utf-8"))
+    url = settings.get("ledger", {}).get("url") or f"sqlite:///{settings['data_dir']}/ledger.db"
+    return Ledger.open(url, migrate=False)
+
+
+def until(ready: Any, *, within_s: float, what: str) -> None:
+    end = time.monotonic() + within_s
+    while not ready():
+        assert time.monotonic() < end, what() if callable(what) else what
+        time.sleep(0.05)
+
+
+@pytest.mark.needs_mosquitto
+def test_a_zigbee_smoke_message_reaches_the_right_station_and_its_webhook_every_time(
+    tmp_path: Path, broker: Mosquitto, phone: Phone
+) -> None:
+    repetitions = 200 if os.environ.get("CI") else 40
+    config = make_config(tmp_path, broker_port=broker.port, devices=2_000, webhook=phone.url("").rstrip("/"))
+    registry = load(config / "registry")
+    devices = smoke_alarms(registry, "zigbee2mqtt")[:repetitions]
+    assert len(devices) >= min(repetitions, 100)
+    took_ms: list[float] = []
+    with HubProcess(config):
+        for n in range(repetitions):
+            device, topic = devices[n % len(devices)]
+            first = n < len(devices)
+            if not first:  # the device recovers, then burns again: the same live alert fires again
+                publish(broker, topic, SMOKE_PAYLOAD | {"smoke": False, "linkquality": n % 255})
+                time.sleep(0.15)
+            before = len(phone.calls)
+            began = publish(broker, topic, SMOKE_PAYLOAD | {"linkquality": n % 255})
+            until(
+                lambda b=before, d=device: any(
+                    c.body["device"] == d and "raised" in c.body["transition"] for c in phone.calls[b:]
+                ),
+                within_s=10,
+                what=f"no webhook for {device}",
+            )
+            call = next(
+                c for c in phone.calls[before:] if c.body["device"] == device and "raised" in c.body["transition"]
+            )
+            took_ms.append((call.at_ns - began) / 1e6)
+        ledger = ledger_of(config)
+        alerts = AlertQueries(ledger).list(scope=None, live=True, limit=1_000).rows
+        ledger.close()
+    assert Counter(a.device_id for a in alerts) == Counter({device: 1 for device, _ in devices})
+    for alert in alerts:
+        found = registry.find(alert.device_id)
+        assert found is not None
+        station = registry.station_for(found.grid)
+        assert station is not None
+        assert (alert.severity, alert.grid, alert.station) == ("P1", found.grid, station.id)
+    took_ms.sort()
+    p99 = took_ms[int(len(took_ms) * 0.99) - 1]
+    print(f"publish → webhook over {len(took_ms)}: p50 {statistics.median(took_ms):.0f} ms, p99 {p99:.0f} ms")
+    assert p99 < 500
+
+
+def publish(broker: Mosquitto, topic: str, payload: dict[str, Any]) -> int:
+    """By mosquitto_pub; returns perf_counter_ns just before the message left."""
+    began = time.perf_counter_ns()
+    subprocess.run(
+        ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", topic, "-q", "1", "-m", json.dumps(payload)],
+        check=True,
+        timeout=10,
+    )
+    return began
+
+
+@pytest.mark.slow
+@pytest.mark.needs_mosquitto
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)])
+def test_ten_kills_lose_no_alarm_and_double_none(tmp_path: Path, broker: Mosquitto, phone: Phone, store: str) -> None:
+    with fresh_database() if store == "postgres" else nullcontext("") as url:
+        crash_ten_times(tmp_path, broker, phone, url)
+
+
+def crash_ten_times(tmp_path: Path, broker: Mosquitto, phone: Phone, url: str) -> None:
+    config = make_config(
+        tmp_path, broker_port=broker.port, devices=2_500, ledger_url=url, webhook=phone.url("").rstrip("/")
+    )
+    registry = load(config / "registry")
+    burning = smoke_alarms(registry, "native-v1")[:500]
+    assert len(burning) == 500
+    hub = HubProcess(config).start()
+    chance, kills = random.Random(7), 10
+    sending = Sender(broker.port, registry, burning, per_second=2_000)
+    sending.start()
+    try:
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.3, 1.5))
+            hub.kill()
+            hub.start()
+        sending.finish()
+
+        def accepted() -> set[str]:
+            return {c.body["device"] for c in phone.calls if c.body["transition"].startswith("raised")}
+
+        wanted = {device for device, _ in burning}
+        until(
+            lambda: wanted <= accepted(),
+            within_s=90,
+            what=lambda: f"no notification for {sorted(wanted - accepted())[:9]} …",
+        )
+    finally:
+        sending.abort()
+        hub.stop()
+    ledger = ledger_of(config)
+    alerts = AlertQueries(ledger).list(scope=None, severity="P1", limit=1_000).rows
+    ledger.close()
+    assert Counter(a.device_id for a in alerts) == Counter(dict.fromkeys(wanted, 1))
+    assert {a.occurrences for a in alerts} == {1}, "a redelivered event is not a second fire"
+    assert phone.repeated() <= kills
+
+
+class Sender(threading.Thread):
+    """2,000 messages a second for as long as it takes, with the alarms spread evenly over the first 25 seconds."""
+
+    def __init__(self, port: int, registry: Registry, burning: list[tuple[str, str]], *, per_second: int) -> None:
+        super().__init__(name="sender", daemon=True)
+        meters = [
+            a.removeprefix("native-v1:")
+            for d in registry.devices()
+            if d.kind in ("meter", "charging_socket", "env")
+            for a in d.addresses
+            if a.startswith("native-v1:")
+        ]
+        self._meters, self._burning, self._rate = meters, list(burning), per_second
+        self._port = port
+        self._enough, self._abort = threading.Event(), threading.Event()
+        self.alarms_done = threading.Event()
+        self.trouble: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with Publisher(Link(port=self._port), client_id="sender") as out:
+                began, sent, waiting = time.monotonic(), 0, list(self._burning)
+                every = self._rate * 25 // len(waiting)
+                while not self._abort.is_set() and not (self._enough.is_set() and not waiting):
+                    if sent and sent % every == 0 and waiting:
+                        device, address = waiting.pop()
+                        body = {"v": 1, "id": f"fire-{device}", "type": "alarm", "alarm": "smoke", "active": True}
+                        out.publish(Message(f"sc/v1/{address}/event", json.dumps(body).encode()))
+                    else:
+                        body = {"v": 1, "seq": sent, "m": {"power_w": sent % 900}}
+                        meter = self._meters[sent % len(self._meters)]
+                        out.publish(Message(f"sc/v1/{meter}/tele", json.dumps(body).encode()))
+                    sent += 1
+                    ahead_s = sent / self._rate - (time.monotonic() - began)
+                    if ahead_s > 0.01:
+                        out.poll(ahead_s)
+                out.flush(60)
+            self.alarms_done.set()
+        except BaseException as bad:
+            self.trouble = bad
+
+    def finish(self) -> None:
+        """Waits until every alarm is with the broker."""
+        self._enough.set()
+        self.join(90)
+        assert self.trouble is None, self.trouble
+        assert self.alarms_done.is_set(), "the sender could not send all alarms"
+
+    def abort(self) -> None:
+        self._abort.set()
+        self.join(10)
