@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hub.errors import Unavailable
 from hub.model.readings import ReadingBatch
 from hub.stores.history import FIGURES, AlertEvent, Directory, GridStatus, LatestValue, Point, screened
 from hub.stores.latest import LatestValues, series_number
@@ -77,7 +78,10 @@ class EmbeddedHistory:
         return self._points(self._values.find_series(_grid_name(grid), f"grid {figure}"), from_ms, to_ms, limit)
 
     def ping(self) -> bool:
-        return bool(self._values.read("SELECT 1"))
+        try:
+            return bool(self._values.read("SELECT 1"))
+        except Unavailable:
+            return False
 
     def close(self) -> None:
         self._values.close()

@@ -164,6 +164,6 @@ def test_provisioning_fits_the_dashboards() -> None:
     assert default["current"]["value"] == source["uid"]
     assert default["query"] == source["type"] == "influxdb"
     assert source["jsonData"]["dbName"] == "telemetry"
-    assert "$__file{/run/secrets/" in source["secureJsonData"]["httpHeaderValue1"]
+    assert "$__file{/run/tokens/token}" in source["secureJsonData"]["httpHeaderValue1"]
     (provider,) = yaml.safe_load((ROOT / "provisioning/dashboards/gridhub.yaml").read_text("utf-8"))["providers"]
     assert provider["allowUiUpdates"] is False
