@@ -329,3 +329,24 @@ def _fields(alert: Alert, delivery: Delivery, registry: Registry, now_ms: int, l
         "action": alert.action_en if delivery.locale == "en" else alert.action_zh,
         "links": links,
     }
+
+
+def bare(alert: Alert, delivery: Delivery) -> Message:
+    """The least that must be said, from the alert alone: for when `compose` has failed."""
+    place, title, action = (
+        (alert.place_en, alert.title_en, alert.action_en)
+        if delivery.locale == "en"
+        else (alert.place_zh, alert.title_zh, alert.action_zh)
+    )
+    first = f"{'【测试】' if alert.test else ''}【{alert.severity}】{_flat(f'{place} {title} {alert.device_id}')}"
+    fields = {"alert": alert.id, "delivery": delivery.id, "transition": delivery.transition, "device": alert.device_id}
+    return Message(
+        id=message_id(delivery),
+        title=cut(first, MOST_BYTES // 2),
+        text=_fit([_Line(first, 9), _Line(action, 10)]),
+        locale=delivery.locale,
+        severity=alert.severity,
+        test=alert.test,
+        fields=fields,
+        links={},
+    )

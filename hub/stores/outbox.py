@@ -44,15 +44,20 @@ class Outbox:
         limit: int,
         lease_ms: int,
         busy: Iterable[tuple[str, str]] = (),
+        fires_only: Iterable[tuple[str, str]] = (),
     ) -> list[Delivery]:
         """Leases due deliveries to `owner` until `now_ms + lease_ms`: the most severe first, then the longest due.
 
-        Nobody else gets them before the lease ends. `busy` names (channel, target) lanes that should get no more for now.
+        Nobody else gets them before the lease ends. `busy` names (channel, target) lanes that should get no more for now,
+        `fires_only` those that should get P1 and nothing else.
         """
         statement = select(*(deliveries.c[name] for name in _COLUMNS)).where(*_free(now_ms))
         statement = statement.where(deliveries.c.due_at_ms <= now_ms)
         for channel, target in busy:
             statement = statement.where((deliveries.c.channel != channel) | (deliveries.c.target != target))
+        for channel, target in fires_only:
+            elsewhere = (deliveries.c.channel != channel) | (deliveries.c.target != target)
+            statement = statement.where(elsewhere | (deliveries.c.severity == "P1"))
         statement = statement.order_by(deliveries.c.severity, deliveries.c.due_at_ms, _id).limit(limit)
         with self._ledger.begin() as connection:
             rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
@@ -148,10 +153,14 @@ class Outbox:
         with self._ledger.read() as connection:
             return _next_due(connection)
 
-    def release(self, owner: str, now_ms: int) -> int:
-        """Gives back what `owner` has leased and not begun to send; for a clean stop. Returns how many."""
+    def release(self, owner: str, now_ms: int, *, begun: bool = False) -> int:
+        """Gives back what `owner` has leased and not begun to send; for a clean stop. Returns how many.
+
+        With `begun` also what it had begun: for a start, when `owner` is known to be of an earlier life.
+        """
         del now_ms
-        return self._give_back(deliveries.c.lease_owner == owner, deliveries.c.state == "queued")
+        states = _WAITING if begun else ("queued",)
+        return self._give_back(deliveries.c.lease_owner == owner, deliveries.c.state.in_(states))
 
     def release_expired(self, now_ms: int) -> int:
         """Puts back what a dead courier had leased or begun. `claim` takes such rows anyway. Returns how many."""

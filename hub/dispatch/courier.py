@@ -1,0 +1,249 @@
+"""Carries what is due in the outbox to the channels, and writes down what is known afterwards.
+
+One lane (a thread) per channel and target, one send in flight in each: a slow receiver delays only itself, and a crash
+repeats at most one notification per receiver.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from hub.clock import Clock, monotonic_s
+from hub.dispatch.channels.channel import Channel
+from hub.dispatch.lane import Lane, Result
+from hub.dispatch.messages import bare
+from hub.dispatch.pace import HAND_ON_AFTER, Pace, not_needed
+from hub.errors import Unavailable
+from hub.loops import Loop, backoff_s
+from hub.model.alerts import Alert
+from hub.model.deliveries import Delivery, Message, NewDelivery, Outcome, Refused, Retry, Sent
+from hub.stores.outbox import Outbox
+from hub.telemetry import ALARM_LATENCY, DELIVERIES, LOOP_ERRORS, log
+
+POLL_S = 0.25
+"""How long at most a delivery waits that nobody announced: one whose lease ended, or that another process wrote."""
+
+SEND_LIMIT_S = 10.0
+LEASE_MS = 15_000
+BEGUN_LEASE_MS = int(SEND_LIMIT_S * 1_000) + 10_000
+_CLAIM = 64
+_BUSY = 4
+"""With so much inside, a lane gets nothing more but fires: what waits in the table can be overtaken, or taken by another hub."""
+
+_FULL = 256
+_BEFORE_THE_WAIT_MS = 5_000
+
+
+class Courier:
+    """Thread-safe. `wake()` is what the desk calls after a commit: what is due is sent at once, not at the next poll.
+
+    `compose` makes the message at the moment of sending; `instead` names what is due next when a delivery does not get
+    through. `owner` is this hub's name among those that share the ledger: unique, and best the same after a restart, for
+    then what a crash left half done is taken up at once and not when its lease ends.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        channels: Mapping[str, Channel],
+        compose: Callable[[Alert, Delivery, int], Message],
+        clock: Clock,
+        owner: str,
+        *,
+        instead: Callable[[Alert, Delivery, int], Sequence[NewDelivery]] = lambda alert, delivery, now_ms: (),
+        pace: Pace | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._channels = dict(channels)
+        self._compose = compose
+        self._clock = clock
+        self._owner = owner
+        self._instead = instead
+        self._pace = pace or Pace()
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+        self._taken_up = False
+        self._loop = Loop("courier", self._hand_out)
+
+    def start(self) -> Courier:
+        self._loop.start()
+        return self
+
+    def wake(self) -> None:
+        """Something may be due. Returns at once, from any thread."""
+        self._loop.wake()
+
+    def stop(self, *, timeout_s: float = 2.0) -> None:
+        """Ends within `timeout_s`: nothing new is begun; a send that does not end in half of it is cut off and repeated later."""
+        began_s = monotonic_s()
+        self._stop.set()
+        self._loop.stop(timeout_s=timeout_s / 4)
+        with self._guard:
+            lanes = list(self._lanes.values())
+        for lane in lanes:
+            lane.ask_to_end()
+        for lane in lanes:
+            lane.join(began_s + timeout_s / 2 - monotonic_s())
+        for channel in self._channels.values():
+            channel.close()
+        left_over = [lane.name for lane in lanes if not lane.join(began_s + timeout_s * 0.9 - monotonic_s())]
+        if left_over:
+            log.warning("courier.lanes_did_not_end", lanes=left_over)
+        try:
+            self._outbox.release(self._owner, self._clock())
+        except Unavailable as away:
+            log.warning("courier.not_released", reason=str(away))  # the leases run out by themselves
+
+    @property
+    def alive(self) -> bool:
+        return self._loop.alive
+
+    def trouble(self) -> dict[str, str]:
+        """For the health page: lane → why its last send failed. Empty when all goes well."""
+        with self._guard:
+            return {lane.name: lane.trouble for lane in self._lanes.values() if lane.trouble}
+
+    def _hand_out(self) -> float:
+        now_ms = self._clock()
+        if not self._taken_up:
+            self._outbox.release(self._owner, now_ms, begun=True)  # of this hub's life before, which is over
+            self._taken_up = True
+        busy, full = self._crowded()
+        claimed = self._outbox.claim(now_ms, self._owner, limit=_CLAIM, lease_ms=LEASE_MS, busy=full, fires_only=busy)
+        for delivery in claimed:
+            lane = self._lane_of(delivery)
+            if lane.failures >= HAND_ON_AFTER and delivery.attempts == 0:
+                self._hand_on(delivery)
+        return 0.0 if len(claimed) >= _CLAIM else POLL_S
+
+    def _crowded(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        with self._guard:
+            for key in [key for key, lane in self._lanes.items() if lane.ended]:
+                del self._lanes[key]
+            busy = [key for key, lane in self._lanes.items() if lane.depth >= _BUSY]
+            for key in busy:
+                self._lanes[key].refusing = True
+            return busy, [key for key in busy if self._lanes[key].depth >= _FULL]
+
+    def _lane_of(self, delivery: Delivery) -> Lane:
+        """The lane that has taken `delivery` in."""
+        key = (delivery.channel, delivery.target)
+        with self._guard:
+            lane = self._lanes.get(key)
+            if lane is None or not lane.offer(delivery):
+                name = f"{delivery.channel} {delivery.target}".rstrip()
+                lane = self._lanes[key] = Lane(name, self._deliver, self._loop.wake)
+                lane.offer(delivery)
+            return lane
+
+    def _waiting_behind(self, delivery: Delivery) -> list[Delivery]:
+        with self._guard:
+            lane = self._lanes.get((delivery.channel, delivery.target))
+        return lane.waiting() if lane else []
+
+    def _deliver(self, delivery: Delivery, failures: int) -> Result:
+        """One try, in the lane's thread. Looks first whether the delivery is still wanted."""
+        alert = self._outbox.alert_of(delivery)
+        now_ms = self._clock()
+        unwanted = not_needed(alert, delivery.needed_while)
+        if unwanted:
+            self._outbox.cancel(delivery.id, unwanted, now_ms)
+            self._count(delivery, "cancelled")
+            return Result()
+        message = self._message(alert, delivery, now_ms)
+        if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
+            return Result()  # cancelled a moment ago, or another hub has it
+        outcome = self._send(delivery, message)
+        now_ms = self._clock()
+        match outcome:
+            case Sent(receipt, verified):
+                self._note(lambda: self._outbox.accepted(delivery.id, receipt, now_ms, verified=verified))
+                self._count(delivery, "accepted" if verified else "sent")
+                if delivery.transition.split(":")[0] == "raised" and not alert.test:
+                    ALARM_LATENCY.labels(channel=delivery.channel).observe((now_ms - alert.received_at_ms) / 1_000)
+                return Result()
+            case Retry() as retry if not self._pace.is_over(alert, delivery, now_ms):
+                return self._later(alert, delivery, retry, failures, now_ms)
+            case Retry(_, reason):
+                self._give_up(alert, delivery, f"given up after {delivery.attempts + 1} tries: {reason}", now_ms)
+                return Result(self._pace.rest_s(failures, outcome), reason)
+            case Refused(reason):
+                self._give_up(alert, delivery, reason, now_ms)
+                return Result(0.0, reason)
+
+    def _send(self, delivery: Delivery, message: Message) -> Outcome:
+        channel = self._channels.get(delivery.channel)
+        if channel is None:
+            return Refused(f"this hub has no channel {delivery.channel!r}")
+        try:
+            return channel.send(delivery.target, message, timeout_s=SEND_LIMIT_S)
+        except Exception as error:  # a channel must not raise; if it does, the alarm is still owed
+            LOOP_ERRORS.labels(loop="courier.channel").inc()
+            log.exception("courier.channel_raised", channel=delivery.channel, delivery=delivery.id)
+            return Retry(0.0, f"the channel failed: {type(error).__name__}")
+
+    def _message(self, alert: Alert, delivery: Delivery, now_ms: int) -> Message:
+        try:
+            return self._compose(alert, delivery, now_ms)
+        except Exception:  # a plain message is better than none
+            LOOP_ERRORS.labels(loop="courier.compose").inc()
+            log.exception("courier.compose_failed", alert=alert.id, delivery=delivery.id)
+            return bare(alert, delivery)
+
+    def _later(self, alert: Alert, delivery: Delivery, retry: Retry, failures: int, now_ms: int) -> Result:
+        tried = delivery.attempts + 1
+        again_ms = now_ms + int(self._pace.again_in_s(alert, delivery.attempts, retry) * 1_000)
+        self._note(lambda: self._outbox.postpone(delivery.id, again_ms, retry.reason))
+        self._count(delivery, "retry")
+        if not self._stop.is_set():
+            log.warning(
+                "courier.retry", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=delivery.target,
+                tried=tried, reason=retry.reason, again_in_s=round((again_ms - now_ms) / 1_000, 1),
+            )  # fmt: skip
+            if tried == HAND_ON_AFTER or retry.after_s * 1_000 > _BEFORE_THE_WAIT_MS:
+                self._hand_on(delivery, alert)
+            if failures + 1 == HAND_ON_AFTER:
+                for waiting in self._waiting_behind(delivery):
+                    self._hand_on(waiting)
+        return Result(self._pace.rest_s(failures, retry), retry.reason)
+
+    def _give_up(self, alert: Alert, delivery: Delivery, reason: str, now_ms: int) -> None:
+        # First what replaces it: a crash in between repeats an addition that the outbox knows, and loses nothing.
+        self._hand_on(delivery, alert)
+        self._note(lambda: self._outbox.give_up(delivery.id, reason, now_ms))
+        self._count(delivery, "failed")
+        log.error(
+            "courier.gave_up", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=delivery.target,
+            recipient=delivery.recipient, reason=reason,
+        )  # fmt: skip
+
+    def _hand_on(self, delivery: Delivery, alert: Alert | None = None) -> None:
+        """Makes the next channel due. For fires and urgent alerts also while the first one is still being tried."""
+        now_ms = self._clock()
+        found = alert or self._outbox.alert_of(delivery)
+        try:
+            following = self._instead(found, delivery, now_ms)
+        except Exception:  # the delivery itself goes on
+            LOOP_ERRORS.labels(loop="courier.instead").inc()
+            log.exception("courier.instead_failed", alert=found.id, delivery=delivery.id)
+            return
+        if following:
+            self._note(lambda: self._outbox.add(following, now_ms))
+            self._loop.wake()
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Writes down what has happened, with patience while the ledger is away: what is not written would be sent again."""
+        attempt = 0
+        while True:
+            try:
+                write()
+                return
+            except Unavailable as away:
+                if self._stop.wait(min(max(away.after_s, backoff_s(attempt)), 1.0)):
+                    raise
+                attempt += 1
+
+    def _count(self, delivery: Delivery, outcome: str) -> None:
+        DELIVERIES.labels(channel=delivery.channel, outcome=outcome).inc()

@@ -1,0 +1,131 @@
+"""A lane: the thread that carries deliveries to one receiver, one at a time, the most severe first."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hub.clock import monotonic_s
+from hub.errors import Unavailable
+from hub.loops import backoff_s
+from hub.model.deliveries import Delivery
+from hub.telemetry import LOOP_ERRORS, log
+
+IDLE_S = 300.0
+"""A lane with nothing to do for so long ends; the courier opens a new one when there is something again."""
+
+_LEDGER_AWAY_MOST_S = 2.0
+
+
+class Result(NamedTuple):
+    """What became of one delivery, for the lane: how long to leave the receiver alone, and why."""
+
+    rest_s: float = 0.0
+    trouble: str = ""
+
+
+class Lane:
+    """`deliver(delivery, failures in a row)` does the work. `on_room` is called when a lane that was `refusing` has room.
+
+    A delivery is in the lane from `offer` until it is done; offered again meanwhile, it is not taken twice. When the ledger
+    is away the delivery stays first in line; any other failure of `deliver` drops it, and its lease brings it back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Callable[[Delivery, int], Result],
+        on_room: Callable[[], None],
+        *,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self.name = name
+        self.trouble = ""
+        self.failures = 0
+        self.refusing = False
+        self._deliver, self._on_room, self._idle_s = deliver, on_room, idle_s
+        self._waiting: list[tuple[str, int, int, Delivery]] = []
+        self._inside: set[int] = set()
+        self._changed = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name=f"lane {name}", daemon=True)
+        self._thread.start()
+
+    def offer(self, delivery: Delivery) -> bool:
+        """Takes `delivery` in. False when the lane has ended and a new one is needed."""
+        with self._changed:
+            if self._ending:
+                return False
+            if delivery.id not in self._inside:
+                self._inside.add(delivery.id)
+                heapq.heappush(self._waiting, (delivery.severity, delivery.due_at_ms, delivery.id, delivery))
+                self._changed.notify()
+            return True
+
+    @property
+    def depth(self) -> int:
+        """Deliveries inside, the one that is being sent included."""
+        return len(self._inside)
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def waiting(self) -> list[Delivery]:
+        with self._changed:
+            return [entry[-1] for entry in self._waiting]
+
+    def ask_to_end(self) -> None:
+        """Begins nothing more. What is being sent goes on."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for the thread; whether it has ended."""
+        self._thread.join(max(timeout_s, 0.0))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (delivery := self._next()) is not None:
+            rest_s, keep = 0.0, False
+            try:
+                result = self._deliver(delivery, self.failures)
+                rest_s = result.rest_s
+                self.failures = self.failures + 1 if result.trouble else 0
+                self.trouble = result.trouble
+            except Unavailable as away:
+                self.failures, keep = self.failures + 1, True
+                rest_s = min(max(away.after_s, backoff_s(self.failures)), _LEDGER_AWAY_MOST_S)
+                log.warning("lane.ledger_away", lane=self.name, reason=str(away))
+            except Exception:  # the top of the loop: log once, count, go on
+                self.failures += 1
+                rest_s = backoff_s(self.failures, most_s=5.0)
+                LOOP_ERRORS.labels(loop="courier.lane").inc()
+                log.exception("lane.failed", lane=self.name, delivery=delivery.id)
+            self._after(delivery, rest_s, keep=keep)
+
+    def _next(self) -> Delivery | None:
+        with self._changed:
+            if not self._waiting and not self._ending:
+                self._changed.wait(self._idle_s)
+            if self._ending or not self._waiting:
+                self._ending = True
+                return None
+            return heapq.heappop(self._waiting)[-1]
+
+    def _after(self, delivery: Delivery, rest_s: float, *, keep: bool) -> None:
+        with self._changed:
+            if keep:
+                heapq.heappush(self._waiting, (delivery.severity, delivery.due_at_ms, delivery.id, delivery))
+            else:
+                self._inside.discard(delivery.id)
+        if self.refusing:
+            self.refusing = False
+            self._on_room()
+        until_s = monotonic_s() + rest_s
+        with self._changed:
+            while not self._ending and (left_s := until_s - monotonic_s()) > 0:
+                self._changed.wait(left_s)

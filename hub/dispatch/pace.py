@@ -1,0 +1,59 @@
+"""Whether a delivery is still wanted, and when it is tried again. Pure apart from the jitter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.loops import backoff_s
+from hub.model.alerts import Alert
+from hub.model.deliveries import Delivery, Retry
+
+HAND_ON_AFTER = 2
+"""Failures of a receiver after which the next channel is due as well; the first one goes on being tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patiently each severity is tried again. A fire that nobody has acknowledged: quickly, and without end."""
+
+    first_s: float = 0.2
+    fire_most_s: float = 5.0
+    urgent_most_s: float = 60.0
+    most_s: float = 300.0
+    asked_most_s: float = 30.0  # a fire waits as long as the receiver asks for (Retry-After), but not longer than this
+    give_up_after_s: float = 86_400.0
+
+    def again_in_s(self, alert: Alert, failures: int, retry: Retry) -> float:
+        """Seconds until the next try after `failures` failures before this one."""
+        if burning(alert):
+            own, asked = backoff_s(failures, first_s=self.first_s, most_s=self.fire_most_s), self.asked_most_s
+            return max(own, min(retry.after_s, asked))
+        most_s = self.urgent_most_s if alert.severity in ("P1", "P2") else self.most_s
+        return max(backoff_s(failures, first_s=5 * self.first_s, most_s=most_s), retry.after_s)
+
+    def rest_s(self, failures: int, retry: Retry) -> float:
+        """Seconds for which a whole lane leaves its receiver alone: short enough for a fire that comes meanwhile."""
+        own = backoff_s(failures, first_s=self.first_s, most_s=self.fire_most_s)
+        return max(own, min(retry.after_s, self.asked_most_s))
+
+    def is_over(self, alert: Alert, delivery: Delivery, now_ms: int) -> bool:
+        """Whether it has been tried for long enough. Never for a fire that nobody has acknowledged."""
+        return not burning(alert) and now_ms - delivery.created_at_ms >= self.give_up_after_s * 1_000
+
+
+def burning(alert: Alert) -> bool:
+    """Whether this is a P1 that nobody has answered."""
+    return alert.severity == "P1" and alert.live and alert.acked_at_ms is None and alert.on_scene_at_ms is None
+
+
+def not_needed(alert: Alert, needed_while: str) -> str:
+    """Why a delivery that is needed while `needed_while` need not be sent any more; "" when it must be."""
+    if needed_while == "always":
+        return ""
+    if not alert.live:
+        return "the alert is closed"
+    if needed_while in ("unacknowledged", "not_on_scene") and alert.on_scene_at_ms is not None:
+        return "somebody is on scene"
+    if needed_while == "unacknowledged" and alert.acked_at_ms is not None:
+        return "it is acknowledged"
+    return ""
