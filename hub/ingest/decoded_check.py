@@ -49,8 +49,6 @@ def differences(said: Said, expect: Mapping[str, Any], more_warnings: Sequence[s
             found += _warnings(said, wanted, more_warnings)
         else:
             found += check(said, wanted)
-    if "ignore" not in expect and any(d.ignored for d in said):
-        found.append(f"ignored: {said[0].ignored}")
     return found
 
 

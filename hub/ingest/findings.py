@@ -54,7 +54,7 @@ class Findings:
         if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
             self.unknown.append(name[:100])
             return True
-        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             self.warnings.append(f"{name[:40]}: integer beyond 64 bits")
             if abs(value) > 10**300:
                 self.unknown.append(name[:100])

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 _TOKEN: Final = re.compile(
-    r"""\s*(?:(?P<mark>[{}\[\],:])|"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^\s{}\[\],:"']+))"""
+    r"""\s*(?:(?P<mark>[{}\[\],:])|"(?P<double>[^"\\]*(?:\\.[^"\\]*)*)"|'(?P<single>[^'\\]*(?:\\.[^'\\]*)*)'|(?P<bare>[^\s{}\[\],:"']+))"""
 )
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\Z")
 _KEY: Final = re.compile(r"[^\W\d][\w.-]*\Z")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,7 +17,8 @@ from hub.ingest.lenient import NotReadable, read_lenient
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
 MAX_KEYS: Final = 2_000
-MAX_LENIENT_BYTES: Final = 8 * 1024  # the tolerant reader is slow: larger messages must be JSON
+MAX_LENIENT_BYTES: Final = 4 * 1024  # the tolerant reader is slow: larger messages must be JSON
+MAX_VALUES: Final = 10_000
 MAX_BRACKETS: Final = 8_000
 MAX_DIGITS: Final = 4_300
 
@@ -33,9 +35,11 @@ STRICT_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError
 strict: Final = msgspec.json.Decoder().decode
 """Strict JSON without limits of depth and keys: only for payloads that `is_small` let through."""
 _PLAIN_BYTES: Final = 1_024  # too short to hold 2,000 keys
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
-_LONG_INTEGER: Final = re.compile(rb"\d{4301}")
+_DIGITS_ALIKE: Final = bytes.maketrans(b"0123456789", b"0000000000")
+_TOO_LONG: Final = b"0" * (MAX_DIGITS + 1)
+_WIDE_INTEGER: Final = re.compile(rb"\d{19}")
 _LONE_SURROGATE: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -65,7 +69,7 @@ def parse(payload: bytes) -> Parsed | Malformed:
     beyond = beyond_limits(payload)
     if beyond is not None:
         return beyond
-    if len(payload) <= _PLAIN_BYTES and b"\\u" not in payload:
+    if len(payload) <= _PLAIN_BYTES and b"\\u" not in payload and not _WIDE_INTEGER.search(payload):
         try:
             value = strict(payload)
         except STRICT_ERRORS:
@@ -80,8 +84,6 @@ def parse(payload: bytes) -> Parsed | Malformed:
         return beyond
     try:
         value = _standard(text, warnings)
-    except _TooManyDigits:
-        return Malformed(INTEGER_TOO_LONG, f"more than {MAX_DIGITS} digits")
     except RecursionError:
         return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
     except ValueError as refusal:
@@ -101,22 +103,25 @@ def _nests(value: Any) -> bool:
 
 
 def beyond_limits(payload: bytes) -> Malformed | None:
-    """Whether the text has too many levels, keys or digits; counted on the bytes, so that no parser meets them."""
+    """Whether the text has too many levels, keys, values or digits; counted on the bytes, so that no parser meets them."""
+    values, quotes = payload.count(b","), payload.count(b'"')
+    if values > MAX_VALUES or quotes > 2 * MAX_VALUES:
+        return Malformed("too many values", f"{max(values, quotes // 2)}, at most {MAX_VALUES}")
     opens = payload.count(b"{") + payload.count(b"[")
     if opens > MAX_DEPTH or payload.count(b":") > MAX_KEYS:
         bare = _STRINGS.sub(b"", payload)
-        depth = 0
-        brackets = _BRACKETS.findall(bare)
-        for bracket in brackets[:MAX_BRACKETS]:
-            depth += 1 if bracket in b"{[" else -1
+        depth = seen = 0
+        for bracket in islice(_BRACKETS.finditer(bare), MAX_BRACKETS + 1):
+            seen += 1
+            depth += 1 if bracket[0] in b"{[" else -1
             if depth > MAX_DEPTH:
                 return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
-        if len(brackets) > MAX_BRACKETS:
-            return Malformed("too many objects", f"{len(brackets)} brackets, at most {MAX_BRACKETS}")
+        if seen > MAX_BRACKETS:
+            return Malformed("too many objects", f"more than {MAX_BRACKETS} brackets")
         keys = bare.count(b":")
         if keys > MAX_KEYS:
             return Malformed(TOO_MANY_KEYS, f"{keys} keys, at most {MAX_KEYS}")
-    if len(payload) > MAX_DIGITS and _LONG_INTEGER.search(payload):
+    if len(payload) > MAX_DIGITS and _TOO_LONG in payload.translate(_DIGITS_ALIKE):
         return Malformed(INTEGER_TOO_LONG, f"more than {MAX_DIGITS} digits")
     return None
 
@@ -149,12 +154,8 @@ def text_of(payload: bytes) -> tuple[str, str]:
         return payload.decode("latin-1"), "not UTF-8, read as Latin-1"
 
 
-class _TooManyDigits(Exception):
-    pass
-
-
 def _standard(text: str, warnings: list[str]) -> Any:
-    """`text` by the standard library's reader, noting NaN, duplicate keys, NUL and lone surrogates."""
+    """`text` by the standard library's reader, noting NaN, duplicate keys, wide integers, NUL and lone surrogates."""
 
     def constant(name: str) -> float:
         warnings.append(f"{name} is not JSON: value unknown")
@@ -167,16 +168,23 @@ def _standard(text: str, warnings: list[str]) -> Any:
         return found
 
     def integer(digits: str) -> int:
-        if len(digits) > MAX_DIGITS:
-            raise _TooManyDigits
-        return int(digits)
+        value = int(digits)
+        if not -(2**63) <= value < 2**63:
+            warnings.append("integer beyond 64 bits")
+        return value
 
+    is_short = len(text) <= MAX_LENIENT_BYTES
     if "\\u" in text and _LONE_SURROGATE.search(text):
+        if not is_short:
+            raise ValueError("lone surrogate")
         text = _LONE_SURROGATE.sub(r"\\ufffd", text)
         warnings.append("lone surrogate replaced")
     if "\\u0000" in text or "\0" in text:
         warnings.append("NUL in text")
-    return json.loads(text, parse_constant=constant, parse_int=integer, object_pairs_hook=unique)
+    hooks: dict[str, Any] = {"parse_constant": constant, "object_pairs_hook": unique}
+    if is_short:  # a call for each integer: in longer messages only the values that become readings are looked at
+        hooks["parse_int"] = integer
+    return json.loads(text, **hooks)
 
 
 def _encoded_twice(inner: str, warnings: list[str]) -> Parsed | Malformed:
@@ -186,7 +194,7 @@ def _encoded_twice(inner: str, warnings: list[str]) -> Parsed | Malformed:
         return beyond
     try:
         value = _standard(inner, warnings)
-    except (ValueError, RecursionError, _TooManyDigits):
+    except (ValueError, RecursionError):
         return Malformed(MALFORMED, "JSON inside a string, not readable")
     return Parsed(value, tuple(dict.fromkeys((*warnings, "JSON encoded twice"))))
 

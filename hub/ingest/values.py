@@ -214,7 +214,7 @@ def _measured(quantity: Quantity, value: Any, unit: str, key: str, warnings: lis
     else:
         warnings.append(f"{key} is not a number")
         return Verdict.UNFIT
-    if isinstance(number, int) and not -(2**63) <= number < 2**64:
+    if isinstance(number, int) and not -(2**63) <= number < 2**63:
         warnings.append(f"{key}: integer beyond 64 bits")
         if abs(number) > 10**300:
             return None
@@ -233,6 +233,8 @@ def _measured(quantity: Quantity, value: Any, unit: str, key: str, warnings: lis
     if number in SENTINELS.get(quantity.name, ()):
         warnings.append(f"{key}: {number} is a sentinel for no value")
         return None
+    if not quantity.low <= number <= quantity.high:
+        warnings.append(f"{key}: {number} is not plausible")  # kept: the screen flags it, and the quarantine shows it
     return number
 
 

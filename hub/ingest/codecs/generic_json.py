@@ -120,6 +120,8 @@ class _Message:
         if known is None:
             return None
         self.findings.take(known[0], value, None, 0, unit=known[1], key=last)
+        if self.findings.events and isinstance(value, str):
+            return None  # a bare word that is none of an alarm's words can be one that was cut off
         return self.said()
 
     def whole(self, body: dict[str, Any]) -> tuple[Decoded, ...] | Reject:

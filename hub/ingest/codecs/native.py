@@ -149,7 +149,7 @@ class NativeCodec:
         for name, value in said.m.items():
             fits = type(value)
             if fits is bool:
-                if name not in _SWITCHES:
+                if name not in _SWITCHES or (value and name == "test"):
                     return None
             elif fits is float:
                 if name not in _MEASURED:
@@ -267,7 +267,8 @@ class NativeCodec:
                 where, "missing field" if values is None else "bad field", "m must be an object of metrics", field="m"
             )
         at = self._time(body, findings, received_at_ms)
-        quality = (_TEST if body.get("test") is True else 0) | (_HISTORY if body.get("hist") is True else 0)
+        test = body.get("test") is True or values.get("test") is True
+        quality = (_TEST if test else 0) | (_HISTORY if body.get("hist") is True else 0)
         self._metrics(values, at.at_ms, quality, findings)
         readings = tuple(findings.readings)
         history: tuple[Reading, ...] = ()

@@ -18,7 +18,7 @@ from hub.model.readings import Decoded, Reject
 NAME: Final = "senml"
 ABSOLUTE_FROM_S: Final = 2**28  # RFC 8428 4.5.3: smaller times are relative to now
 EARLIEST_MS: Final = 1_262_304_000_000  # 2010-01-01: the RFC's own examples are of that year
-_FEATURES: Final = 0b11111 | 0b1010  # versions 1-10, and RFC 9100 feature bits up to 4 (secondary units)
+_VERSIONS: Final = frozenset((*range(1, 11), 26))  # RFC 8428, and with the secondary units of RFC 8798
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*\Z")
 _SEPARATORS: Final = ":;/_.-# "
 _SUFFIX: Final = re.compile(r"[_\-](l[123]|ch(?:1[0-6]|[1-9]))\Z", re.IGNORECASE)
@@ -96,7 +96,7 @@ def resolve(body: Any, received_at_ms: int, warnings: list[str]) -> list[Record]
                     return f"record {n}: {key} is {short(value)}"
                 base[key] = value
             elif key == "bver":
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1 or value & ~_FEATURES:
+                if isinstance(value, bool) or value not in _VERSIONS:
                     return f"record {n}: version {short(value)} is not understood"
             elif key not in _KNOWN and key.endswith("_"):
                 return f"record {n}: field {short(key)} must be understood, and is not"

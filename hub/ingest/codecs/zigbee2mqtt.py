@@ -13,7 +13,17 @@ from hub.ingest.codecs.context import CodecContext
 from hub.ingest.codecs.zigbee2mqtt_properties import BATTERY, MAINS, PLAIN, SPECIAL, Kind
 from hub.ingest.findings import EDGE_ALARMS, Findings
 from hub.ingest.instants import ABSENT, instant
-from hub.ingest.payload import MAX_BYTES, STRICT_ERRORS, TOO_LARGE, Malformed, is_small, parse_object, strict, text_of
+from hub.ingest.payload import (
+    MAX_BYTES,
+    STRICT_ERRORS,
+    TOO_LARGE,
+    Malformed,
+    Parsed,
+    is_small,
+    parse_object,
+    strict,
+    text_of,
+)
 from hub.ingest.topics import Filter
 from hub.ingest.values import SENTINELS, SUSPECT, short
 from hub.model.quantities import ALARM_QUANTITY
@@ -224,11 +234,19 @@ class Zigbee2MqttCodec:
                     warnings=tuple(w for w in (warning, at.warning) if w),
                 ),
             )
-        return self._state(where, {where.attribute: _bare(text)}, (warning,) if warning else (), received_at_ms)
+        if where.attribute not in PLAIN and where.attribute not in SPECIAL:
+            return (self._said(where, ignored=f"{short(where.attribute)} is not a reading"),)
+        said = self._state(where, {where.attribute: _bare(text)}, (warning,) if warning else (), received_at_ms)
+        if any(event.type == "alarm_unclear" for event in said[0].events) and not _NUMBER.match(text):
+            # A bare word has no closing bracket: what is no word of an alarm can be a part of one, cut off.
+            return self._reject(where, "bad value", f"{where.attribute} is {short(text)}")
+        return said
 
     def _other(self, where: _Where, payload: bytes) -> tuple[Decoded, ...] | Reject:
         if len(payload) > MAX_BYTES and where.part in ("availability", "bridge"):
             return self._reject(where, TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+        if where.part == "bridge event":
+            return (self._said(where, ignored=where.part, events=_bridge_events(payload)),)
         if where.part not in ("availability", "bridge"):
             return (self._said(where, ignored=where.part),)
         if not payload.strip():
@@ -254,7 +272,10 @@ class Zigbee2MqttCodec:
         if rest == "bridge/state":
             where = _Where(f"{self.root}/bridge", f"{NAME}:{self.root}/bridge", "bridge")
         elif rest.startswith("bridge/"):
-            where = self._device("", f"bridge message {short(rest[7:])}")
+            where = self._device(
+                "bridge", "bridge event" if rest == "bridge/event" else f"bridge message {short(rest[7:])}"
+            )
+            where = where._replace(device=f"{self.root}/bridge")
         elif self._context.known(f"{NAME}:{self.root}/{rest}") or not stem:
             where = self._device(rest)
         elif last == "availability":
@@ -307,6 +328,19 @@ def _online(payload: bytes) -> bool | None:
             return None
         word = parsed.value.get("state") if isinstance(parsed.value, dict) else parsed.value
     return {"online": True, "offline": False}.get(word) if isinstance(word, str) else None
+
+
+def _bridge_events(payload: bytes) -> tuple[Event, ...]:
+    """What the bridge tells of its network, for people: a device joined, left, announced itself."""
+    parsed = parse_object(payload) if len(payload) <= 65_536 else None
+    if not isinstance(parsed, Parsed) or not isinstance(parsed.value, dict):
+        return ()
+    kind, data = parsed.value.get("type"), parsed.value.get("data")
+    if not isinstance(kind, str):
+        return ()
+    names = ("friendly_name", "ieee_address", "status", "from", "to")
+    detail = {k: v[:128] for k in names if isinstance(data, dict) and isinstance(v := data.get(k), str)}
+    return (Event(kind[:64], detail=detail or None),)
 
 
 def _uid(body: dict[str, Any]) -> str:
