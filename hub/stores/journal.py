@@ -127,27 +127,38 @@ class Journal:
 
     def _store(self, chunks: list[Chunk]) -> None:
         size = sum(len(chunk.body) for chunk in chunks)
-        abandoned = False
+        tried_anew = False
         while True:
             try:
                 if not self._reserve.enough_for(size):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                writer = self._writer_for(chunks)
-                writer.insert(chunks)
+                self._writer_for(chunks).insert(chunks)
                 return
             except (sqlite3.Error, OSError) as error:
                 if _no_room(error):
                     if self._delete_oldest_finished():
                         continue
                     self._reserve.give_up()
-                elif is_damage(error) and not abandoned and self._writer is not None:
-                    abandoned = True
-                    self._abandon(self._writer, str(error))
-                    continue
+                elif not tried_anew:
+                    tried_anew = True
+                    if self._renew(error):
+                        continue
                 else:
                     self._let_go()
                 self._now_full(error)
                 raise JournalFull(f"the journal in {self._folder} cannot be written: {error}") from error
+
+    def _renew(self, error: Exception) -> bool:
+        """After an error that is not lack of room: a new segment for a damaged one, else all files opened again."""
+        try:
+            if is_damage(error) and self._writer is not None:
+                self._abandon(self._writer, str(error))
+            else:
+                self._let_go()
+                self._attach()
+        except (ConfigError, Unavailable, sqlite3.Error, OSError):
+            return False  # the first error says more
+        return True
 
     def _writer_for(self, chunks: list[Chunk]) -> SegmentWriter:
         """The writer to use for this group: a new segment when the present one is full, old, or ends elsewhere."""
@@ -176,7 +187,7 @@ class Journal:
         Such a cursor proves that the journal has lost records that it had acknowledged (files cut or put back from a backup).
         """
         with self._owner:
-            if position <= self._head:
+            if position <= self._head or not self._began:
                 return
             log.error("journal.lost_records", from_position=self._head, to_position=position, remedy=_LOST)
             self._tail.clear()
@@ -206,6 +217,7 @@ class Journal:
         if self._lock is None:
             self._lock = FolderLock(self._folder)
         self._reserve.hold()
+        self._shelf.quiet = True
         self._shelf.scan(verify_last=not self._began)
         last = self._shelf.segments[-1] if self._shelf.segments else None
         if self._shelf.identity not in ("", self.identity):
@@ -215,6 +227,9 @@ class Journal:
         if not self._began:
             self._move_head(self._shelf.end)
             self._last_at_ms = next((s.last_at_ms for s in reversed(self._shelf.segments) if s.last_at_ms), None)
+        if not os.access(self._folder, os.W_OK):
+            code = errno.EROFS if os.statvfs(self._folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(code, os.strerror(code), str(self._folder))
         try:
             if last is None:
                 self._begin_segment()
@@ -228,6 +243,7 @@ class Journal:
                 self._reserve.give_up()
             self._let_go()
             raise
+        self._shelf.quiet = False
         self._began = True
 
     def _resume(self, last: Segment) -> None:
@@ -284,7 +300,8 @@ class Journal:
 
     def _now_full(self, error: Exception) -> None:
         if not self._full:
-            log.error("journal.full", folder=str(self._folder), reason=str(error), remedy="make room on the disk")
+            remedy = "make room on the disk" if _no_room(error) else "check the disk, its mount and the folder's rights"
+            log.error("journal.full", folder=str(self._folder), reason=str(error), remedy=remedy)
         self._full = str(error) or repr(error)
 
     def _writable_again(self) -> None:

@@ -49,30 +49,32 @@ def is_damage(error: Exception) -> bool:
 
 
 class SegmentReader:
-    """A read-only connection to a segment, also while another process appends to it. One thread at a time."""
+    """A read-only connection to a segment, also while another process appends to it. One thread at a time.
 
-    def __init__(self, path: Path, *, sealed: bool) -> None:
-        """`sealed`: nobody writes this segment any more. Raises sqlite3.Error, FileNotFoundError."""
+    `partial`: SQLite could not join in (a read-only or full disk, where it cannot make the index of the log), so only what is
+    folded into the file is seen. What is missing then is not damage.
+    """
+
+    def __init__(self, path: Path, *, sealed: bool, quiet: bool = False) -> None:
+        """`sealed`: nobody writes this segment any more. `quiet`: nobody writes it just now, so a partial view is safe.
+
+        Raises sqlite3.Error, FileNotFoundError.
+        """
         first = first_of(path)
         if first is None:
             raise ValueError(f"{path} is not a segment")
-        self.path, self.first = path, first
-        wal = wal_of(path)
-        alone = sealed and not (wal.exists() and wal.stat().st_size)
         if not path.exists():
             raise FileNotFoundError(str(path))
-        self._db = self._connect("mode=ro&immutable=1" if alone else "mode=ro")
+        self.path, self.first, self.partial = path, first, False
+        wal = wal_of(path)
+        logged = wal.exists() and wal.stat().st_size > 0
+        self._db = self._connect("mode=ro" if logged or not sealed else "mode=ro&immutable=1")
         try:
             self._db.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
-            out_of_reach = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-                sqlite3.SQLITE_CANTOPEN,
-                sqlite3.SQLITE_READONLY,
-            )
-            if out_of_reach and not os.access(path.parent, os.W_OK):
-                # A read-only disk: SQLite cannot make the index of the log. Without the log the youngest groups are not seen.
+            if not is_damage(error) and (quiet or not os.access(path.parent, os.W_OK)):
                 self._db.close()
-                self._db = self._connect("mode=ro&immutable=1")
+                self._db, self.partial = self._connect("mode=ro&immutable=1"), logged
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         db = sqlite3.connect(
@@ -122,7 +124,7 @@ class SegmentReader:
                     if len(records) >= limit:
                         break
         except (sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
-            if not is_damage(error):
+            if self.partial or not is_damage(error):
                 raise Unavailable(f"{self.path.name}: {error}") from error
             if not records:
                 raise SegmentDamage(position, self._next_readable(position), str(error)) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from hub.stores.journal_chunk import Chunk
 
 _PAGE_BYTES = 8_192  # measured in docs/adr/0002
-_WAL_PAGES = 1_000  # 8 MB of write-ahead log before it is folded into the file
+_WAL_PAGES = 500  # 4 MB of write-ahead log before it is folded into the file
 _FORMAT = 1
 
 _SCHEMA = (
@@ -109,7 +109,6 @@ class SegmentWriter:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             self._db.execute(f"PRAGMA journal_size_limit = {2 * _WAL_PAGES * _PAGE_BYTES}")
-            self._db.execute("PRAGMA journal_mode = WAL")
             row = self._db.execute("SELECT first, count FROM chunks ORDER BY first DESC LIMIT 1").fetchone()
             oldest = self._db.execute("SELECT first_at_ms FROM chunks ORDER BY first LIMIT 1").fetchone()
         except BaseException:
@@ -124,7 +123,7 @@ class SegmentWriter:
         """A new, empty segment. It gets its name only when its tables are on disk, so a named file without them is damaged."""
         path = folder / segment_name(first)
         draft = _beside(path, ".new")
-        remove(draft)
+        remove(draft)  # of a process that was killed here
         _beside(path, "-wal").unlink(missing_ok=True)
         _beside(path, "-shm").unlink(missing_ok=True)
         try:
@@ -132,6 +131,7 @@ class SegmentWriter:
             try:
                 db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
                 db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA journal_mode = WAL")
                 db.execute("BEGIN")
                 for statement in _SCHEMA:
                     db.execute(statement)
@@ -144,7 +144,7 @@ class SegmentWriter:
             return cls(path)
         except BaseException:
             with suppress(OSError):
-                draft.unlink(missing_ok=True)
+                remove(draft)
             raise
 
     def insert(self, chunks: Sequence[Chunk]) -> None:

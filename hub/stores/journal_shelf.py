@@ -7,6 +7,7 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -77,6 +78,7 @@ class Shelf:
         self.folder = folder
         self.segments: tuple[Segment, ...] = ()
         self.head = 0
+        self.quiet = False  # set by an owner that knows that nobody writes
         self.damaged = 0  # places that could not be read, each counted once
         self._said: set[int] = set()
         self._lock = threading.Lock()
@@ -129,10 +131,11 @@ class Shelf:
     def _inspect(self, path: Path, *, last: bool, verify: bool) -> Segment:
         first = first_of(path)
         assert first is not None
-        identity, torn, end, problem = "", 0, first, ""
+        identity, torn, end, problem, partial = "", 0, first, "", False
         times: tuple[int | None, int | None] = (None, None)
         try:
-            reader = SegmentReader(path, sealed=not last)
+            reader = SegmentReader(path, sealed=not last, quiet=self.quiet)
+            partial = reader.partial
             try:
                 identity = reader.meta("identity") or ""
                 torn = int(reader.meta("torn") or 0)
@@ -147,6 +150,8 @@ class Shelf:
             if not is_damage(error):
                 raise Unavailable(f"{path.name}: {error}") from error
             problem = str(error)
+        if partial:
+            problem = ""  # half of a file that was being written: nothing is known to be wrong
         if problem:
             self._say(path, end, problem)
         return Segment(
@@ -185,9 +190,11 @@ class Shelf:
 
     def _read_segment(self, segment: Segment, at: int, limit: int, following: int) -> list[Record]:
         try:
-            got = self._with(segment, lambda reader: reader.read(at, limit))
+            got, partial = self._with(segment, lambda reader: (reader.read(at, limit), reader.partial))
             if got:
                 return got
+            if partial:
+                raise Unavailable(f"{segment.path.name}: position {at} cannot be read while the disk takes nothing")
             bad = SegmentDamage(at, None, "records are missing at its end")
         except SegmentDamage as damage:
             bad = damage
@@ -213,7 +220,10 @@ class Shelf:
             reader = self._open.pop(segment.path, None)
             if reader is None:
                 last = not self.segments or segment.path == self.segments[-1].path
-                reader = SegmentReader(segment.path, sealed=not last)
+                reader = SegmentReader(segment.path, sealed=not last, quiet=self.quiet)
+            if reader.partial:  # for this once: the next look may find more
+                with closing(reader):
+                    return use(reader)
             try:
                 return use(reader)
             finally:
