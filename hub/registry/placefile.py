@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from sys import intern
 from typing import Final
 
@@ -65,6 +64,7 @@ class _Tree:
     def __init__(self, document: Document, people: Mapping[str, Person] | None, findings: Findings) -> None:
         self.places: dict[str, Place] = {}
         self._at: dict[str, Path_] = {}
+        self._names: dict[tuple[str, str], Name] = {}
         self._document, self._findings = document, findings
         for at, entry in findings.entries(document, "places", PlaceEntry):
             self._take(at, entry)
@@ -85,10 +85,14 @@ class _Tree:
                 self._document.complain(at, f"{place.level} '{place.code}' has nobody responsible", "add 'responsible'")
             )
 
+    def _name(self, words: Words) -> Name:
+        """One Name for all places that are called the same: every compound has a Building 1."""
+        return self._names.setdefault((words.zh, words.en), words.name())
+
     def _take(self, at: Path_, entry: PlaceEntry) -> None:
-        names = [(entry.code, entry.level, intern(entry.parent), entry.name.name())]
+        names = [(entry.code, entry.level, intern(entry.parent), self._name(entry.name))]
         for n in range(1, entry.units + 1):
-            names.append((f"{entry.code}-u{n}", "unit", entry.code, _unit_name(n)))
+            names.append((f"{entry.code}-u{n}", "unit", entry.code, self._name(Words(zh=f"{n}单元", en=f"Unit {n}"))))
         for code, level, parent, name in names:
             if code in self.places:
                 first = self._document.line(self._at.get(code, at))
@@ -154,8 +158,3 @@ class _Tree:
         more = digits - len(prefix)
         start = f"'{prefix}' and {more} more digits" if prefix else f"{digits} digits"
         return rf"{prefix}[0-9]{{{more}}}", f"use {start}"
-
-
-@cache
-def _unit_name(n: int) -> Name:
-    return Name(zh=f"{n}单元", en=f"Unit {n}")

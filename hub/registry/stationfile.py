@@ -242,14 +242,15 @@ def _thin_hours(
         length = (end_min - start_min) % _DAY_MIN or _DAY_MIN
         for day in days:
             start = day * _DAY_MIN + start_min
-            duty[np.ix_(people, np.arange(start, start + length) % duty.shape[1])] = True
+            minutes = np.arange(start, start + length) % duty.shape[1]
+            duty[np.array(people)[:, None], minutes] = True
     week = duty.sum(axis=0)
     found: list[tuple[int, str]] = []
     for few in range(ENOUGH_ON_DUTY):
         windows: dict[tuple[int, int], list[int]] = {}
         for day in range(7):
-            minutes = (week[day * _DAY_MIN : (day + 1) * _DAY_MIN] == few).astype(np.int8)
-            edges = np.flatnonzero(np.diff(minutes, prepend=0, append=0))
+            thin = (week[day * _DAY_MIN : (day + 1) * _DAY_MIN] == few).astype(np.int8)
+            edges = np.flatnonzero(np.diff(thin, prepend=0, append=0))
             for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
                 windows.setdefault((start, end), []).append(day)
         found += [(few, f"{_days(days)} {_clock(start)}–{_clock(end)}") for (start, end), days in windows.items()]
