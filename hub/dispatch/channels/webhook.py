@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from pydantic import Field, model_validator
@@ -22,7 +22,7 @@ from hub.clock import Clock, monotonic_s
 from hub.dispatch.answers import Accept, Answer, judge
 from hub.dispatch.channels.channel import Channel, ChannelConfig, Missing, Tools
 from hub.documents import Strict
-from hub.model.deliveries import Message, Outcome, Refused, Retry
+from hub.model.deliveries import Message, Outcome, Refused, Retry, Sent
 
 MOST_BODY_BYTES = 64 * 1024
 _CLOSING = "the hub is stopping"
@@ -105,6 +105,7 @@ class _Receiver:
 
     def __init__(self, endpoint: Endpoint, address: str, secret: str, clock: Clock) -> None:
         self._endpoint, self._address, self._secret, self._clock = endpoint, address, secret, clock
+        self._private = _private_parts(address, secret)
         self._turn = threading.Lock()
         self._watch = _Watch()
         verify: bool | ssl.SSLContext = ssl.create_default_context(cafile=endpoint.ca) if endpoint.ca else True
@@ -123,7 +124,8 @@ class _Receiver:
         try:
             left_s = max(until_s - monotonic_s(), 0.05)
             with self._watch.over(left_s):
-                return judge(self._exchange(message, left_s), self._endpoint.accept, self._clock())
+                answer = self._exchange(message, left_s)
+            return self._told(judge(answer, self._endpoint.accept, self._clock()))
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as bad:
             return Retry(0.0, self._watch.ended or self._redacted(_phrase(bad, allowed_s)))
         finally:
@@ -168,11 +170,20 @@ class _Receiver:
             headers["X-GridHub-Signature"] = signature(self._secret, timestamp, body)
         return headers
 
-    def _redacted(self, reason: str) -> str:
-        for private in (self._secret, self._address, urlsplit(self._address).query):
-            if private:
-                reason = reason.replace(private, "…")
-        return reason
+    def _told(self, outcome: Outcome) -> Outcome:
+        """`outcome` without secrets: a receiver may quote what it was sent."""
+        match outcome:
+            case Sent(receipt, verified):
+                return Sent(self._redacted(receipt), verified)
+            case Retry(after_s, reason):
+                return Retry(after_s, self._redacted(reason))
+            case Refused(reason):
+                return Refused(self._redacted(reason))
+
+    def _redacted(self, text: str) -> str:
+        for private in self._private:
+            text = text.replace(private, "…")
+        return text
 
     def close(self) -> None:
         self._watch.end_for_good(_CLOSING)
@@ -281,6 +292,15 @@ def _phrase(bad: Exception, allowed_s: float) -> str:
             return f"broken answer: {bad}"
         case _:
             return f"{type(bad).__name__}: {bad}"
+
+
+def _private_parts(address: str, secret: str) -> tuple[str, ...]:
+    """What must not be repeated anywhere, the longest first: a robot's key is in its path or its query."""
+    parts = urlsplit(address)
+    values = [value for _, value in parse_qsl(parts.query, keep_blank_values=True) if len(value) >= 6]
+    segments = [segment for segment in parts.path.split("/") if len(segment) >= 16]
+    private = {secret, address, parts.query, *values, *segments} - {""}
+    return tuple(sorted(private, key=len, reverse=True))
 
 
 def _wrong_address(url: str) -> str:
