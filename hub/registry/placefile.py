@@ -95,7 +95,8 @@ class _Tree:
             names.append((f"{entry.code}-u{n}", "unit", entry.code, self._name(Words(zh=f"{n}单元", en=f"Unit {n}"))))
         for code, level, parent, name in names:
             if code in self.places:
-                first = self._document.line(self._at.get(code, at))
+                building = code.rpartition("-")[0]  # an implied unit stands where its building does
+                first = self._document.line(self._at.get(code) or self._at.get(building, at))
                 self._complain(
                     (*at, "code"),
                     f"code '{code}' is used twice",
