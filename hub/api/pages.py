@@ -1,0 +1,154 @@
+"""The pages: sign-in and the console. Everything on them that changes comes from the API; the page only brings the start."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.staticfiles import StaticFiles
+
+from hub.api import strings
+from hub.api.auth import COOKIE, CSRF_HEADER, Parts, csrf_of, set_session
+from hub.api.language import COOKIE as LOCALE_COOKIE
+from hub.api.language import locale_of
+from hub.api.parts import ApiParts
+from hub.api.present import me
+from hub.api.routes_alerts import AlertId, detail_of, presenter_of
+from hub.api.routes_board import board_of
+from hub.api.routes_session import is_secure
+from hub.i18n import LOCALES, text
+
+router = APIRouter(include_in_schema=False)
+
+WEB = Path(__file__).parent.parent / "web"
+THEME_COOKIE = "gridhub_theme"
+THEMES = ("light", "dark")
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def version_of(folder: Path) -> str:
+    """A name for the present content of `folder`: part of the address of its files, so that browsers never mix two versions."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class Static(StaticFiles):
+    """Our own files, kept by browsers for good: a changed file has another address."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = FOREVER
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Adds the pages and their files to `app`."""
+    version = version_of(WEB / "static")
+    app.state.static = f"/static/{version}"
+    app.state.templates = {locale: _templates(locale) for locale in LOCALES}
+    app.mount(app.state.static, Static(directory=WEB / "static"), name="static")
+    app.include_router(router)
+
+
+def _templates(locale: str) -> Any:
+    environment: Any = Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    say = text(locale)
+    environment.install_gettext_callables(say, lambda one, many, n: say(one if n == 1 else many), newstyle=True)
+    return environment
+
+
+def render(request: Request, template: str, parts: ApiParts, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page in the reader's language and theme."""
+    locale = locale_of(request, parts.site.locale)
+    environment: Any = request.app.state.templates[locale]
+    theme = request.cookies.get(THEME_COOKIE, "")
+    html = environment.get_template(template).render(
+        locale=locale,
+        theme=theme if theme in THEMES else "",
+        static=request.app.state.static,
+        site=parts.site.name,
+        **values,
+    )
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-store", "Vary": "Cookie, Accept-Language"})
+
+
+@router.get("/")
+def console(request: Request, parts: Parts) -> Response:
+    return _console(request, parts, None)
+
+
+@router.get("/alerts/{alert_id}")
+def alert_page(request: Request, parts: Parts, alert_id: AlertId) -> Response:
+    return _console(request, parts, alert_id)
+
+
+def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Response:
+    session = request.cookies.get(COOKIE, "")
+    actor = parts.sessions.actor_of(session, parts.clock()) if session else None
+    if actor is None:
+        # Browsers carry a #token=… over the redirect; it never reaches the server.
+        return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303, headers={"Cache-Control": "no-store"})
+    locale = locale_of(request, parts.site.locale)
+    alert = parts.queries.one(alert_id) if alert_id is not None else None
+    seen = alert is not None and actor.may_see(alert.grid, alert.station)
+    start = {
+        "csrf": csrf_of(session),
+        "csrf_header": CSRF_HEADER,
+        "locale": locale,
+        "locale_cookie": LOCALE_COOKIE,
+        "locales": list(LOCALES),
+        "theme_cookie": THEME_COOKIE,
+        "zone": parts.site.zone,
+        "me": me(actor).model_dump(mode="json"),
+        "board": board_of(parts, actor, request.app.state.broadcast).model_dump(mode="json"),
+        "grids": [g.model_dump(mode="json") for g in presenter_of(parts).grids(reader=actor, outlines=True)],
+        "selected": detail_of(parts, alert).model_dump(mode="json") if alert is not None and seen else None,
+        "missing": alert_id is not None and not seen,
+        "strings": strings.for_console(locale),
+    }
+    page = render(request, "console.html", parts, 404 if start["missing"] else 200, start=start)
+    set_session(page, session, secure=is_secure(request, parts.site.public_url))  # use renews it here as in the ledger
+    return page
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, parts: Parts) -> Response:
+    return render(
+        request, "sign_in.html", parts, start={"strings": strings.for_sign_in(locale_of(request, parts.site.locale))}
+    )
+
+
+@router.get("/favicon.ico")
+def favicon(request: Request) -> Response:
+    return RedirectResponse(f"{request.app.state.static}/icon.svg", 308, headers={"Cache-Control": "max-age=3600"})
+
+
+@router.get("/manifest.webmanifest")
+def manifest(request: Request, parts: Parts) -> Response:
+    """So that the console can be put on a phone's home screen."""
+    icon = {"src": f"{request.app.state.static}/icon.svg", "sizes": "any", "type": "image/svg+xml"}
+    body = {
+        "name": f"GridHub {parts.site.name}",
+        "short_name": "GridHub",
+        "start_url": "/",
+        "display": "standalone",
+        "background_color": "#10151c",
+        "theme_color": "#10151c",
+        "icons": [icon],
+    }
+    return JSONResponse(body, media_type="application/manifest+json", headers={"Cache-Control": "max-age=3600"})

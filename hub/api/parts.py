@@ -1,0 +1,101 @@
+"""What the API needs from the rest of the hub, handed over by `app.py`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from hub.alerts.desk import Desk
+from hub.clock import Clock
+from hub.dispatch.policy import EscalationPolicy
+from hub.registry.snapshot import Registry
+from hub.stores.alert_queries import AlertQueries
+from hub.stores.sessions import Sessions
+from hub.stores.tokens import Tokens
+
+PartState = Literal["ok", "degraded", "down"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartHealth:
+    """How one part of the hub is. `down` on a `required` part makes the hub not ready; `detail` is for the operator."""
+
+    state: PartState
+    detail: str = ""
+    required: bool = True
+
+
+class LatestReading(Protocol):
+    """The newest value of one quantity of a device, as a history store gives it."""
+
+    @property
+    def quantity(self) -> str: ...
+    @property
+    def value(self) -> float | bool | str | None: ...
+    @property
+    def observed_at_ms(self) -> int: ...
+
+
+class ChangeNotifier:
+    """Tells the live streams that some alert changed. `changed` is for any thread, never blocks, never raises."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[int, Callable[[], None]] = {}
+        self._next = 0
+        self.closed = False
+
+    def changed(self, change: int = 0) -> None:
+        """A change was committed; `change` is its number (the listeners read the ledger, so a lost one costs a second)."""
+        with self._lock:
+            listeners = list(self._listeners.values())
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has `listener` called at each change, from the changing thread. Returns what ends that."""
+        with self._lock:
+            key = self._next
+            self._next += 1
+            self._listeners[key] = listener
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners.pop(key, None)
+
+        return stop
+
+    def close(self) -> None:
+        """Ends every live stream; call it before the web server is asked to stop. Idempotent."""
+        self.closed = True
+        self.changed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the pages say about the place the hub is for."""
+
+    name: str
+    zone: str  # IANA
+    locale: str  # of pages, for readers who did not choose
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """Everything the API works on. The callables are for any thread and give the present state."""
+
+    desk: Desk
+    queries: AlertQueries
+    tokens: Tokens
+    sessions: Sessions
+    registry: Callable[[], Registry]
+    policy: Callable[[], EscalationPolicy]
+    latest: Callable[[str], Sequence[LatestReading]]  # by device id; raises Unavailable
+    silent: Callable[[], Collection[str]]  # ids of devices that are silent for too long now
+    health: Callable[[], Mapping[str, PartHealth]]
+    clock: Clock
+    site: Site
+    notifier: ChangeNotifier

@@ -1,0 +1,263 @@
+"""Errors as the client sees them: RFC 9457 problem documents, each with what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from hub.api.headers import HEADERS
+from hub.api.language import locale_of
+from hub.errors import IllegalAction, Unavailable
+from hub.i18n import _, text
+from hub.telemetry import log
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(HTTPException):
+    """An answer other than the one asked for. `code` is stable for machines; `detail` and `remedy` are message ids.
+
+    `values` fill the placeholders of both texts; `errors` names the fields of a bad request.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        remedy: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, str]] = (),
+        in_english: tuple[str, str] | None = None,
+        **values: str,
+    ) -> None:
+        super().__init__(status, detail)
+        self.status, self.code = status, code
+        self.title, self.detail, self.remedy = title, detail, remedy
+        self.headers: dict[str, str] = dict(headers or {})
+        self.errors = list(errors)
+        self.in_english = in_english
+        self.values = values
+
+    def body(self, locale: str) -> dict[str, Any]:
+        """The problem document in the reader's language."""
+        say = text(locale)
+        detail = say(self.detail).format(**self.values)
+        remedy = say(self.remedy).format(**self.values) if self.remedy else ""
+        if locale == "en" and self.in_english is not None:
+            detail, remedy = self.in_english
+        body: dict[str, Any] = {
+            "type": f"urn:gridhub:problem:{self.code}",
+            "title": say(self.title),
+            "status": self.status,
+            "code": self.code,
+            "detail": detail,
+            "remedy": remedy,
+        }
+        if self.errors:
+            body["errors"] = self.errors
+        return body
+
+    def response(self, request: Request, more: Mapping[str, str] | None = None) -> JSONResponse:
+        return JSONResponse(
+            self.body(locale_of(request, "en")),
+            self.status,
+            headers={"Cache-Control": "no-store", **(more or {}), **(self.headers or {})},
+            media_type=MEDIA_TYPE,
+        )
+
+
+def not_signed_in() -> Problem:
+    return Problem(
+        401,
+        "not-signed-in",
+        _("Not signed in"),
+        _("No valid token or session came with the request."),
+        _("Sign in on the page, or send the header “Authorization: Bearer gh_…”."),
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def wrong_token() -> Problem:
+    return Problem(
+        401,
+        "wrong-token",
+        _("Token not accepted"),
+        _("The token is unknown, expired or revoked."),
+        _("Check that it was copied whole, or ask an administrator for a new one."),
+        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    )
+
+
+def wrong_role(role: str) -> Problem:
+    return Problem(
+        403,
+        "wrong-role",
+        _("Not allowed"),
+        _("The role “{role}” may not do this."),
+        _("Use a token with a role that may, or ask an administrator."),
+        role=role,
+    )
+
+
+def forged() -> Problem:
+    return Problem(
+        403,
+        "csrf",
+        _("Not sent by this page"),
+        _("The request carries a session but not the proof that the hub's own page sent it."),
+        _("Reload the page and try again."),
+    )
+
+
+def no_such(what: str, remedy: str = "") -> Problem:
+    """404, the same for a thing that does not exist and for one outside the caller's grids."""
+    return Problem(404, "not-found", _("Not found"), what, remedy or _("Check the address."))
+
+
+def no_such_alert() -> Problem:
+    return no_such(_("There is no such alert in your grids."), _("Go back to the list of open alerts."))
+
+
+def illegal_action(refusal: IllegalAction) -> Problem:
+    """409. English readers get the desk's own words, others the general ones."""
+    return Problem(
+        409,
+        "illegal-action",
+        _("Not possible now"),
+        _("This action does not fit the present state of the alert."),
+        _("Look at its present state and choose again."),
+        in_english=(refusal.message, refusal.remedy),
+    )
+
+
+def reason_missing() -> Problem:
+    return Problem(
+        422,
+        "reason-missing",
+        _("Reason missing"),
+        _("A false alarm needs a reason."),
+        _("Say in a few words what set the device off."),
+        errors=[{"field": "body.reason", "message": "must not be empty"}],
+    )
+
+
+def unknown_cursor() -> Problem:
+    return Problem(
+        422,
+        "unknown-cursor",
+        _("Unknown page"),
+        _("The page cursor was not given out by this hub."),
+        _("Start again without it."),
+        errors=[{"field": "query.before", "message": "not a cursor of this list"}],
+    )
+
+
+def bad_request(errors: Sequence[Mapping[str, str]]) -> Problem:
+    return Problem(
+        422,
+        "bad-request",
+        _("Request not understood"),
+        _("Some of the given values are not valid."),
+        _("Correct the fields named under “errors”."),
+        errors=errors,
+    )
+
+
+def too_many_failures(after_s: float) -> Problem:
+    seconds = str(max(1, math.ceil(after_s)))
+    return Problem(
+        429,
+        "too-many-failures",
+        _("Too many failed attempts"),
+        _("Too many wrong tokens came from this address."),
+        _("Wait {seconds} s, then try again."),
+        headers={"Retry-After": seconds},
+        seconds=seconds,
+    )
+
+
+def too_large(most_bytes: int) -> Problem:
+    return Problem(
+        413,
+        "too-large",
+        _("Request too large"),
+        _("The request is larger than {bytes} bytes."),
+        _("Send less."),
+        bytes=str(most_bytes),
+    )
+
+
+def store_away(away: Unavailable) -> Problem:
+    seconds = str(max(1, math.ceil(away.after_s)))
+    return Problem(
+        503,
+        "store-away",
+        _("The hub's store does not answer"),
+        _("The hub cannot reach its ledger right now. Alarms are still received; this page may be out of date."),
+        _("Try again in {seconds} s. If it lasts, call the operator."),
+        headers={"Retry-After": seconds},
+        seconds=seconds,
+    )
+
+
+def failed() -> Problem:
+    return Problem(
+        500,
+        "internal",
+        _("The hub made a mistake"),
+        _("The request could not be carried out because of a fault in the hub."),
+        _("Try again; if it happens again, tell the operator the time. The hub's log has the details."),
+    )
+
+
+_HTTP = {
+    404: (_("Not found"), _("There is nothing at this address."), _("Check the address.")),
+    405: (_("Method not allowed"), _("This address does not take this method."), _("See the API description.")),
+}
+
+
+def of_http(error: HTTPException) -> Problem:
+    """The problem for what the web framework itself refuses."""
+    title, detail, remedy = _HTTP.get(
+        error.status_code,
+        (_("Request refused"), _("The request could not be read."), _("See the API description.")),
+    )
+    return Problem(error.status_code, f"http-{error.status_code}", title, detail, remedy, headers=error.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of `app` a problem document."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> JSONResponse:
+        return problem.response(request)
+
+    @app.exception_handler(Unavailable)
+    async def on_unavailable(request: Request, away: Unavailable) -> JSONResponse:
+        log.warning("api.store_away", path=request.url.path, reason=str(away))
+        return store_away(away).response(request)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, invalid: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"field": ".".join(map(str, error["loc"])), "message": str(error["msg"])} for error in invalid.errors()
+        ]
+        return bad_request(errors).response(request)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        return of_http(error).response(request)
+
+    @app.exception_handler(Exception)
+    async def on_fault(request: Request, fault: Exception) -> JSONResponse:
+        log.error("api.failed", path=request.url.path, exc_info=fault)
+        return failed().response(request, HEADERS)  # this one is sent outside of the shield

@@ -1,0 +1,115 @@
+"""Alerts: list, one, and what people do about them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+
+from hub.api import problems
+from hub.api.auth import ActingCaller, Caller, Parts
+from hub.api.parts import ApiParts
+from hub.api.present import Presenter
+from hub.api.wire import ActionIn, AlertDetail, AlertOut, InstantIn, Line, Page, ProblemOut, ms_of
+from hub.errors import IllegalAction, NotAllowed, NotFound
+from hub.model.alerts import Action, Actor, Alert, CaseState
+from hub.model.rules import Severity
+
+router = APIRouter(prefix="/alerts", tags=["alerts"])
+
+AlertId = Annotated[str, Path(pattern=r"^[0-9a-zA-Z_-]{1,32}$")]
+VERBS: dict[str, Action] = {
+    "acknowledge": "acknowledge",
+    "on-scene": "on_scene",
+    "false-alarm": "false_alarm",
+    "reinforce": "reinforce",
+    "close": "close",
+}
+Verb = Literal["acknowledge", "on-scene", "false-alarm", "reinforce", "close"]
+
+
+def presenter_of(parts: ApiParts) -> Presenter:
+    return Presenter(parts.registry(), parts.policy(), parts.site.zone)
+
+
+@router.get("", response_model=Page[AlertOut], summary="Alerts, newest first")
+def list_alerts(
+    parts: Parts,
+    caller: Caller,
+    live: Annotated[bool | None, Query(description="Only open (true) or only closed ones (false)")] = None,
+    severity: Annotated[Severity | None, Query()] = None,
+    state: Annotated[CaseState | None, Query()] = None,
+    station: Annotated[Line | None, Query()] = None,
+    grid: Annotated[Line | None, Query()] = None,
+    device: Annotated[Line | None, Query()] = None,
+    since: Annotated[InstantIn | None, Query()] = None,
+    until: Annotated[InstantIn | None, Query()] = None,
+    text: Annotated[Line | None, Query(description="Part of title, place or device id")] = None,
+    test: Annotated[bool | None, Query(description="Only tests (true), or without them (false)")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[Line | None, Query(description="The cursor `next` of the page before")] = None,
+) -> Page[AlertOut]:
+    try:
+        page = parts.queries.list(
+            scope=caller,
+            live=live,
+            severity=severity,
+            state=state,
+            station=station,
+            grid=grid,
+            device=device,
+            since_ms=ms_of(since),
+            until_ms=ms_of(until),
+            text=text,
+            test=test,
+            limit=limit,
+            before=before,
+        )
+    except ValueError as wrong:
+        raise problems.unknown_cursor() from wrong
+    present = presenter_of(parts)
+    return Page[AlertOut].model_construct(items=[present.alert(row) for row in page.rows], next=page.next)
+
+
+def seen(parts: ApiParts, caller: Actor, alert_id: str) -> Alert:
+    """The alert, if it exists and lies in the caller's grids; else 404, the same for both."""
+    alert = parts.queries.one(alert_id)
+    if alert is None or not caller.may_see(alert.grid, alert.station):
+        raise problems.no_such_alert()
+    return alert
+
+
+def detail_of(parts: ApiParts, alert: Alert) -> AlertDetail:
+    return presenter_of(parts).alert_detail(alert, parts.queries.audit(alert.id), parts.queries.deliveries(alert.id))
+
+
+@router.get(
+    "/{alert_id}",
+    response_model=AlertDetail,
+    summary="One alert with its timeline and notifications",
+    responses={404: {"model": ProblemOut}},
+)
+def one_alert(parts: Parts, caller: Caller, alert_id: AlertId) -> AlertDetail:
+    return detail_of(parts, seen(parts, caller, alert_id))
+
+
+@router.post(
+    "/{alert_id}/{verb}",
+    response_model=AlertDetail,
+    summary="Acknowledge, report on scene, mark as false alarm, call for reinforcement, or close",
+    responses={404: {"model": ProblemOut}, 409: {"model": ProblemOut}},
+)
+def act(parts: Parts, caller: ActingCaller, alert_id: AlertId, verb: Verb, body: ActionIn | None = None) -> AlertDetail:
+    seen(parts, caller, alert_id)
+    reason = body.reason if body is not None else ""
+    if verb == "false-alarm" and not reason:
+        raise problems.reason_missing()
+    try:
+        alert = parts.desk.act(alert_id, VERBS[verb], caller, parts.clock(), reason=reason)
+    except NotFound as missing:
+        raise problems.no_such_alert() from missing
+    except NotAllowed as refused:
+        raise problems.wrong_role(caller.role) from refused
+    except IllegalAction as illegal:
+        raise problems.illegal_action(illegal) from illegal
+    return detail_of(parts, alert)

@@ -1,0 +1,67 @@
+"""For operators and their machines: is it up, is it ready, how is it doing, and what did devices send wrongly."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from hub.api.auth import Parts, QuarantineReader
+from hub.api.parts import ApiParts
+from hub.api.routes_alerts import presenter_of
+from hub.api.wire import Alive, PartOut, QuarantineOut, Ready
+from hub.errors import Unavailable
+from hub.model.rules import SEVERITIES
+from hub.telemetry import ALERTS_OPEN, log
+
+probes = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"])
+
+
+@probes.get("/healthz", response_model=Alive, summary="The process is up")
+async def healthz() -> Alive:
+    return Alive()
+
+
+@probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}}, summary="Every part with its state")
+def readyz(parts: Parts, response: Response) -> Ready:
+    state = ready(parts)
+    response.status_code = 200 if state.ready else 503
+    response.headers["Cache-Control"] = "no-store"
+    return state
+
+
+def ready(parts: ApiParts) -> Ready:
+    found = parts.health()
+    return Ready(
+        ready=not any(part.state == "down" and part.required for part in found.values()),
+        parts={
+            name: PartOut(state=part.state, detail=part.detail, required=part.required) for name, part in found.items()
+        },
+    )
+
+
+@probes.get(
+    "/metrics",
+    response_class=Response,
+    summary="Prometheus metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def metrics(parts: Parts) -> Response:
+    try:
+        counts = parts.queries.open_counts()
+    except Unavailable as away:  # an old number would look like a good one
+        log.warning("metrics.no_ledger", reason=str(away))
+        counts = None
+    for severity in SEVERITIES:
+        ALERTS_OPEN.labels(severity=severity).set(float("nan") if counts is None else counts.get(severity, 0))
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/quarantine", response_model=list[QuarantineOut], summary="Messages that could not be used, newest first")
+def quarantine(
+    parts: Parts, reader: QuarantineReader, limit: Annotated[int, Query(ge=1, le=500)] = 100
+) -> list[QuarantineOut]:
+    present = presenter_of(parts)
+    return [present.quarantined(row) for row in parts.queries.quarantine(limit)]

@@ -1,0 +1,94 @@
+// One alert as a card in the list.
+
+import { h, icon } from "./dom.js";
+import { kindName, quantityName, say, t, valueText } from "./start.js";
+import { clock } from "./times.js";
+import { responsible } from "./who.js";
+
+/** The card's element. `context`: stations, actions, selected id, open(alert). */
+export function card(alert, context) {
+  const urgent = alert.severity === "P1";
+  const selected = context.selected === alert.id;
+  return h(
+    "article",
+    {
+      class: ["card", alert.severity, alert.case_state, alert.test ? "test" : "", selected ? "selected" : ""].join(" "),
+      data: { id: alert.id },
+      "aria-label": `${alert.severity} ${say(alert.title)}, ${say(alert.place)}`,
+      onclick: (event) => { if (!event.target.closest("a,button")) context.open(alert); },
+    },
+    head(alert),
+    h(
+      "div",
+      { class: "card-body" },
+      h("h3", { class: "place" }, h("a", { href: `/alerts/${encodeURIComponent(alert.id)}`, data: { key: `${alert.id}:open` }, onclick: (event) => {
+        if (event.metaKey || event.ctrlKey) return;
+        event.preventDefault();
+        context.open(alert);
+      } }, say(alert.place), icon("forward"))),
+      what(alert),
+      countdown(alert),
+      h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
+      urgent ? h("p", { class: "who" }, responsible(alert, context.stations, 3)) : null,
+      context.actions.buttons(alert, { all: urgent }),
+    ),
+  );
+}
+
+/** The coloured strip: severity, title, state, and how long it has been. */
+export function head(alert) {
+  return h(
+    "header",
+    { class: "card-head" },
+    h("span", { class: "badge" }, alert.severity),
+    h("span", { class: "title" }, say(alert.title)),
+    alert.test ? h("span", { class: "tag" }, t("test_tag")) : null,
+    h("span", { class: "elapsed" }, h("span", { class: "unseen" }, t("elapsed")), h("time", { data: { since: alert.raised_at_ms } })),
+  );
+}
+
+/** Device and value in one line. */
+export function what(alert) {
+  const unknown = alert.quantity === "";
+  return h(
+    "p",
+    { class: "what" },
+    h("span", null, say(alert.device.name)),
+    h("span", { class: "muted" }, `${kindName(alert.device.kind)} · ${alert.device.id}`),
+    unknown ? null : h("span", { class: "value" }, `${quantityName(alert.quantity)} `, h("b", null, valueText(alert.value, alert.unit))),
+  );
+}
+
+/** State of the case, and the time left for its next step. */
+export function countdown(alert) {
+  const steps = [h("span", { class: `state ${alert.case_state}` }, t(`case_${alert.case_state}`))];
+  if (alert.alarm_state === "returned_unacked" || alert.alarm_state === "latched" || alert.alarm_state === "normal") {
+    steps.push(h("span", { class: "state back" }, t("alarm_returned_unacked")));
+  }
+  if (alert.live && alert.on_scene_at_ms === null) {
+    if (alert.acked_at_ms === null && alert.acknowledge_by_ms !== null) steps.push(limit("ack_in", alert.acknowledge_by_ms));
+    else if (alert.on_scene_by_ms !== null) steps.push(limit("scene_in", alert.on_scene_by_ms));
+  }
+  if (alert.escalation_level > 0) steps.push(h("span", { class: "state climbed" }, t("escalated", { n: alert.escalation_level })));
+  return h("p", { class: "steps" }, steps);
+}
+
+function limit(key, until) {
+  return h("span", { class: "limit" }, t(key), " ", h("time", { data: { until } }));
+}
+
+/** A closed alert as one line. */
+export function line(alert, context) {
+  return h(
+    "article",
+    { class: `past ${alert.severity} ${context.selected === alert.id ? "selected" : ""}`, data: { id: alert.id }, onclick: (event) => { if (!event.target.closest("a,button")) context.open(alert); } },
+    h("span", { class: "badge" }, alert.severity),
+    h("span", { class: "past-text" },
+      h("a", { href: `/alerts/${encodeURIComponent(alert.id)}`, data: { key: `${alert.id}:open` }, onclick: (event) => {
+        if (event.metaKey || event.ctrlKey) return;
+        event.preventDefault();
+        context.open(alert);
+      } }, `${say(alert.title)} · ${say(alert.place)}`),
+      h("span", { class: "muted" }, `${t(`case_${alert.case_state}`)} ${clock(alert.closed_at_ms)}`, alert.close_reason ? ` · ${alert.close_reason}` : "")),
+  );
+}

@@ -1,0 +1,100 @@
+// One alert in full: what, where, who, its timeline and its notifications.
+
+import { h, icon } from "./dom.js";
+import { has, kindName, quantityName, say, start, t, valueText } from "./start.js";
+import { clock } from "./times.js";
+import { countdown, head, what } from "./cards.js";
+import { responsible } from "./who.js";
+
+/** The detail's content. `context`: stations, actions, back(). `alert.timeline` is missing until it has been loaded. */
+export function detail(alert, context) {
+  return h(
+    "article",
+    { class: ["card", "full", alert.severity, alert.case_state, alert.test ? "test" : ""].join(" ") },
+    h("button", { type: "button", class: "back", onclick: context.back }, icon("back"), h("span", null, t("back"))),
+    head(alert),
+    h(
+      "div",
+      { class: "card-body" },
+      h("h2", { class: "place" }, say(alert.place)),
+      what(alert),
+      countdown(alert),
+      h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
+      h("p", { class: "who" }, responsible(alert, context.stations, 12)),
+      context.actions.buttons(alert, { all: true }),
+    ),
+    facts(alert),
+    section("timeline", alert.timeline ? timeline(alert.timeline) : loading(context)),
+    section("deliveries", alert.deliveries ? deliveries(alert.deliveries) : loading(context)),
+  );
+}
+
+function section(key, content) {
+  return h("section", { class: `part ${key}` }, h("h3", null, t(key)), content);
+}
+
+function loading(context) {
+  if (!context.failed) return h("p", { class: "hint" }, t("loading"));
+  return h("p", { class: "hint" }, t("load_failed"), " ", h("button", { type: "button", class: "small", onclick: context.reload }, t("try_again")));
+}
+
+function facts(alert) {
+  const rows = [
+    ["device", `${say(alert.device.name)} · ${kindName(alert.device.kind)} · ${alert.device.id}`],
+    alert.quantity ? ["value", `${quantityName(alert.quantity)} ${valueText(alert.value, alert.unit)}`] : null,
+    alert.threshold !== null && typeof alert.value === "number" ? ["limit", valueText(alert.threshold, alert.unit)] : null,
+    ["grid", `${say(alert.grid.name)} · ${alert.grid.code}`],
+    ["station", say(alert.station.name) || t("no_station")],
+    ["raised_at", clock(alert.raised_at_ms)],
+    ["measured_at", clock(alert.observed_at_ms)],
+    alert.acked_at_ms !== null ? ["acked_at", done(alert.acked_at_ms, alert.acked_by)] : null,
+    alert.on_scene_at_ms !== null ? ["on_scene_at", done(alert.on_scene_at_ms, alert.on_scene_by)] : null,
+    alert.closed_at_ms !== null ? ["closed_at", done(alert.closed_at_ms, alert.closed_by)] : null,
+    alert.close_reason ? ["reason", alert.close_reason] : null,
+    alert.occurrences > 1 ? ["occurrences", String(alert.occurrences)] : null,
+    ["rule", alert.rule_id],
+  ].filter(Boolean);
+  return h("dl", { class: "facts" }, rows.map(([key, value]) => h("div", null, h("dt", null, t(key)), h("dd", null, value))));
+}
+
+function done(at, by) {
+  return by ? `${clock(at)} ${t("by", { name: name(by) })}` : clock(at);
+}
+
+function name(actor) {
+  return actor.id === "hub" ? t("hub") : say(actor.name);
+}
+
+function timeline(rows) {
+  return h("ol", { class: "timeline" }, rows.map((row) =>
+    h("li", { class: row.action },
+      h("time", null, clock(row.at_ms)),
+      h("div", null,
+        h("b", null, has(`audit_${row.action}`) ? t(`audit_${row.action}`, row.detail) : row.action),
+        row.actor.id === "hub" ? null : h("span", { class: "muted" }, ` ${name(row.actor)}`),
+        row.detail.reason && row.actor.id !== "hub" ? h("p", null, String(row.detail.reason)) : null,
+        Array.isArray(row.detail.gaps) ? row.detail.gaps.map((gap) => h("p", { class: "gap" }, String(gap))) : null))));
+}
+
+function deliveries(rows) {
+  if (!rows.length) return h("p", { class: "hint" }, t("no_deliveries"));
+  return h("ol", { class: "deliveries" }, rows.map((row) =>
+    h("li", { class: row.state },
+      h("div", { class: "delivery-to" },
+        h("b", null, say(row.recipient_name)),
+        h("span", { class: "muted" }, `${transition(row.transition)} · ${has(`channel_${row.channel}`) ? t(`channel_${row.channel}`) : row.channel} · ${clock(row.created_at_ms)}`)),
+      h("div", { class: "delivery-state" },
+        h("span", { class: `state ${row.state}` }, row.accepted_after_ms === null ? t(`delivery_${row.state}`) : t("accepted_after", { s: seconds(row.accepted_after_ms) })),
+        row.attempts > 1 ? h("span", { class: "muted" }, t("attempts", { n: row.attempts })) : null,
+        row.reason ? h("p", { class: row.state === "failed" ? "gap" : "muted" }, row.reason) : null))));
+}
+
+/** "raised:2", "step:1:2", "reinforce:1" in words; the last number of a repetition is left out. */
+function transition(key) {
+  const [kind, n] = key.split(":");
+  return has(`transition_${kind}`) ? t(`transition_${kind}`, { n: n || "" }) : key;
+}
+
+function seconds(ms) {
+  return new Intl.NumberFormat(start.locale, { maximumFractionDigits: ms < 10000 ? 1 : 0 }).format(ms / 1000);
+}

@@ -1,0 +1,45 @@
+// Who is on duty and who is responsible, from the stations and grids that the reader sees.
+
+import { start, t, say } from "./start.js";
+import { h, icon } from "./dom.js";
+
+/** A person's name; with a full phone number, a link that calls. */
+export function person(someone) {
+  const name = say(someone.name);
+  if (!/^\+?[0-9 -]{3,}$/.test(someone.phone)) return h("span", { class: "person" }, name);
+  return h(
+    "a",
+    { class: "person call", href: `tel:${someone.phone.replace(/[ -]/g, "")}`, "aria-label": t("call", { name }), onclick: (e) => e.stopPropagation() },
+    icon("phone"), name,
+  );
+}
+
+export function gridOf(code) {
+  return start.grids.find((grid) => grid.code === code) || null;
+}
+
+export function stationOf(stations, id) {
+  return stations.find((station) => station.id === id) || null;
+}
+
+/** "North station: Zhang San, Li Si; grid leader Wang Wu" as elements. */
+export function responsible(alert, stations, most) {
+  const parts = [];
+  const station = stationOf(stations, alert.station.id);
+  const crew = station ? station.on_duty.slice(0, most) : [];
+  parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.station.name) || t("no_station")), ...crew.map(person),
+    station && crew.length === 0 ? h("span", { class: "gap" }, t("nobody_on_duty")) : null));
+  const grid = gridOf(alert.grid.code);
+  if (grid && grid.responsible) {
+    parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.grid.name)), person(grid.responsible)));
+  }
+  return parts;
+}
+
+/** Who is on duty at `station`, and how many are missing. */
+export function duty(station) {
+  const gap = station.missing
+    ? h("span", { class: "gap" }, station.on_duty.length ? t("missing", { n: station.missing }) : t("nobody_on_duty"))
+    : null;
+  return [...station.on_duty.map(person), gap];
+}

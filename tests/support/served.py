@@ -1,0 +1,219 @@
+"""The API and console over a real ledger, desk, planner and the example place; served by a real uvicorn where needed."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from hub.alerts.desk import Desk
+from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
+from hub.clock import Clock
+from hub.dispatch.escalation import StandardPlanner
+from hub.dispatch.policy import load_policy
+from hub.errors import Unavailable
+from hub.model.alerts import Role
+from hub.model.rules import ConditionEvent, EventKind, RuleSpec
+from hub.registry.loader import load
+from hub.registry.snapshot import Registry
+from hub.rules.ruleset import load_rules
+from hub.stores.alert_queries import AlertQueries
+from hub.stores.history import LatestValue
+from hub.stores.ledger import Ledger
+from hub.stores.outbox import Outbox
+from hub.stores.sessions import Sessions
+from hub.stores.tokens import Tokens
+from tests.support.paths import CONFIG
+
+ZONE = "Asia/Shanghai"
+STATION = "st-1"
+GRID = "440399001001001"  # served by st-1
+FAR_GRID = "440399001002001"  # served by another station
+SMOKE, FAR_SMOKE = "smoke-c1b1-01", "smoke-c3b1-01"
+
+
+@dataclass
+class Hub:
+    """The parts behind the API, and the hands that move them."""
+
+    ledger: Ledger
+    registry: Registry
+    clock: Clock
+    parts: ApiParts
+    app: FastAPI
+    rules: dict[str, RuleSpec]
+    outbox: Outbox
+    health: dict[str, PartHealth]
+    silent: set[str]
+    latest: dict[str, list[LatestValue]]
+    away: list[str]  # names of stores that do not answer
+    _position: Iterator[int] = field(default_factory=count)
+
+    def token(self, role: Role, *, grids: tuple[str, ...] = (), stations: tuple[str, ...] = (), person: str = "") -> str:
+        name = f"{role} token"
+        return self.parts.tokens.create(name, role, grids, stations, person=person, now_ms=self.clock())
+
+    def says(
+        self,
+        device: str = SMOKE,
+        rule: str = "smoke-alarm",
+        *,
+        kind: EventKind = "raised",
+        value: float | bool | str | None = True,
+        threshold: float | None = None,
+        start_ms: int | None = None,
+        canary: bool = False,
+    ) -> str:
+        """A rule finds something on a device; recorded by the desk. Returns the alert's id."""
+        now_ms, spec = self.clock(), self.rules[rule]
+        event = ConditionEvent(
+            kind=kind,
+            rule=spec,
+            slot=self.registry.slot_of.get(device, 0),
+            device=device,
+            at_ms=now_ms,
+            observed_at_ms=now_ms - 400,
+            received_at_ms=now_ms,
+            episode_start_ms=now_ms if start_ms is None else start_ms,
+            position=next(self._position),
+            value=value,
+            quantity=spec.quantity,
+            threshold=threshold,
+            canary=canary,
+        )
+        self.parts.desk.record([event], consumer="rules", journal="j", position=event.position + 1, now_ms=now_ms)
+        live = [a for a in self.parts.queries.list(scope=None, device=device, limit=500).rows if a.rule_id == rule]
+        return live[0].id
+
+    def far_smoke(self) -> str:
+        """Some smoke alarm of a grid that station st-1 does not serve."""
+        return next(
+            d.id for d in self.registry.devices() if d.kind == "smoke_alarm" and d.grid == FAR_GRID
+        )
+
+
+class _Fragile:
+    """Stands before a store and raises `Unavailable` while that store is away."""
+
+    def __init__(self, inner: object, name: str, away: list[str]) -> None:
+        self._inner, self._name, self._away = inner, name, away
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return found
+
+        def guarded(*args: object, **kwargs: object) -> object:
+            if self._name in self._away:
+                raise Unavailable(f"{self._name} is away", after_s=2.0)
+            return found(*args, **kwargs)
+
+        return guarded
+
+
+@contextmanager
+def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url: str = "") -> Iterator[Hub]:
+    """A hub with the example place and rules in `config/`, its ledger in `folder`. Nothing is sent to anybody."""
+    known = registry or load(CONFIG / "registry")
+    policy = load_policy(CONFIG / "escalation.yaml")
+    ledger = Ledger.open(url or f"sqlite:///{folder}/ledger.db")
+    notifier, health, silent, away = ChangeNotifier(), {"ledger": PartHealth(state="ok")}, set[str](), list[str]()
+    latest: dict[str, list[LatestValue]] = {}
+
+    def latest_of(device: str) -> list[LatestValue]:
+        if "history" in away:
+            raise Unavailable("history is away")
+        return latest.get(device, [])
+
+    desk = Desk(ledger, StandardPlanner(lambda: known, policy, ZONE), on_change=notifier.changed)
+    tokens = Tokens(ledger)
+    parts = ApiParts(
+        desk=_Fragile(desk, "ledger", away),  # type: ignore[arg-type]
+        queries=_Fragile(AlertQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        tokens=_Fragile(tokens, "ledger", away),  # type: ignore[arg-type]
+        sessions=_Fragile(Sessions(ledger, tokens), "ledger", away),  # type: ignore[arg-type]
+        registry=lambda: known,
+        policy=lambda: policy,
+        latest=latest_of,
+        silent=lambda: silent,
+        health=lambda: health,
+        clock=clock,
+        site=Site(name="金桂街道", zone=ZONE, locale="zh-CN", public_url="http://127.0.0.1"),
+        notifier=notifier,
+    )
+    rules = {rule.spec.id: rule.spec for rule in load_rules(CONFIG / "rules").rules}
+    try:
+        yield Hub(
+            ledger=ledger,
+            registry=known,
+            clock=clock,
+            parts=parts,
+            app=create_app(parts),
+            rules=rules,
+            outbox=Outbox(ledger),
+            health=health,
+            silent=silent,
+            latest=latest,
+            away=away,
+        )
+    finally:
+        notifier.close()
+        ledger.close()
+
+
+@dataclass
+class Served:
+    """An application behind a real web server. `stop` and `start` take the server away and bring it back, same address."""
+
+    app: FastAPI
+    port: int
+    before_stop: Callable[[], None] = lambda: None
+    _server: uvicorn.Server | None = None
+    _thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            self.app, host="127.0.0.1", port=self.port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="served", daemon=True)
+        self._thread.start()
+        until = time.monotonic() + 20
+        while not self._server.started:
+            if time.monotonic() > until or not self._thread.is_alive():
+                raise RuntimeError("the web server did not start")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._server = self._thread = None
+
+
+@contextmanager
+def served(hub: Hub) -> Iterator[Served]:
+    """`hub` on a free port of 127.0.0.1 until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Served(hub.app, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        hub.parts.notifier.close()
+        server.stop()
