@@ -211,11 +211,10 @@ class _Surveyor:
         return person_id
 
     def _staff(self) -> None:
-        """A station for every four grids: a head and nine, three on duty at any hour, neighbours as mutual aid."""
+        """A station for about four grids: a head and nine, three on duty at any hour, neighbours as mutual aid."""
         codes = [code for block in self._blocks for code in block.grids]
-        groups = [codes[n : n + 4] for n in range(0, len(codes), 4)]
-        if len(groups) > 1 and len(groups[-1]) == 1:
-            groups[-2] += groups.pop()
+        count = max(2, round(len(codes) / 4))  # two even in the smallest town, so that each has a backup
+        groups = [codes[len(codes) * n // count : len(codes) * (n + 1) // count] for n in range(count)]
         for n, grids in enumerate(groups):
             station, name = f"st-{n + 1}", numbered(n, ("微型消防站", "Micro fire station"))
             head = self._person(f"{station}-head", "station_head", (f"{name[0]}站长", f"Head, {name[1]}"))
@@ -228,7 +227,7 @@ class _Surveyor:
                 shifts.append(Shift(people=tuple(crew[3 * s : 3 * s + 3]), start_min=start, end_min=end))
             block = next(b for b in self._blocks if grids[0] in b.grids)
             lon, lat = block.at(0.5, 0.95)
-            others = [(n + step) % len(groups) for step in (1, -1)] if len(groups) > 1 else []
+            others = [(n + step) % count for step in (1, -1)]
             self.town.stations.append(
                 Station(
                     id=station,
