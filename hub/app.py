@@ -46,7 +46,6 @@ from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import AlertEvent, GridStatus, HistoryStore, alert_event, levels
 from hub.stores.history_embedded import EmbeddedHistory
-from hub.stores.history_influx import InfluxHistory
 from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import Outbox
@@ -551,6 +550,8 @@ def _history(settings: Settings) -> HistoryStore:
     h = settings.history
     if h.kind == "embedded":
         return EmbeddedHistory(settings.data / "history.db", retain_days=h.retain_days)
+    from hub.stores.history_influx import InfluxHistory  # its client takes a second to load: only for those who use it
+
     return InfluxHistory(
         url=h.url,
         org=h.org,
