@@ -62,7 +62,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         return [present.alert(alert) for alert in alerts]
 
     app.state.broadcast = Broadcast(parts.queries, parts.notifier, parts.health, parts.clock, write_out)
-    problems.install(app)
+    problems.install(app, pages.problem_page)
     shield.install(app)
     for module in (routes_board, routes_alerts, routes_stream, routes_registry, routes_session, routes_operations):
         app.include_router(module.router, prefix="/api/v1", responses=_REFUSALS)

@@ -18,6 +18,7 @@ from hub.api.language import COOKIE as LOCALE_COOKIE
 from hub.api.language import locale_of
 from hub.api.parts import ApiParts
 from hub.api.present import me
+from hub.api.problems import Problem
 from hub.api.routes_alerts import AlertId, detail_of, presenter_of
 from hub.api.routes_board import board_of
 from hub.api.routes_session import is_secure
@@ -123,6 +124,19 @@ def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Respons
     }
     page = render(request, "console.html", parts, 404 if start["missing"] else 200, start=start)
     set_session(page, session, secure=is_secure(request, parts.site.public_url))  # use renews it here as in the ledger
+    return page
+
+
+def problem_page(request: Request, problem: Problem) -> Response | None:
+    """The problem as a page, for a browser that wanted one; it tries again by itself when the hub's store was away."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return None
+    parts: ApiParts = request.app.state.parts
+    body = problem.body(locale_of(request, parts.site.locale))
+    page = render(
+        request, "problem.html", parts, problem.status, problem=body, retry_s=problem.headers.get("Retry-After", "")
+    )
+    page.headers.update(problem.headers)
     return page
 
 

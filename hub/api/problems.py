@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from hub.api.headers import HEADERS
@@ -234,28 +234,31 @@ def of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, f"http-{error.status_code}", title, detail, remedy, headers=error.headers)
 
 
-def install(app: FastAPI) -> None:
-    """Makes every error of `app` a problem document."""
+Page = Callable[[Request, Problem], Response | None]
+
+
+def install(app: FastAPI, page: Page) -> None:
+    """Makes every error of `app` a problem document, or what `page` makes of it for a reader who wants a page."""
 
     @app.exception_handler(Problem)
-    async def on_problem(request: Request, problem: Problem) -> JSONResponse:
-        return problem.response(request)
+    async def on_problem(request: Request, problem: Problem) -> Response:
+        return page(request, problem) or problem.response(request)
 
     @app.exception_handler(Unavailable)
-    async def on_unavailable(request: Request, away: Unavailable) -> JSONResponse:
+    async def on_unavailable(request: Request, away: Unavailable) -> Response:
         log.warning("api.store_away", path=request.url.path, reason=str(away))
-        return store_away(away).response(request)
+        return await on_problem(request, store_away(away))
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, invalid: RequestValidationError) -> JSONResponse:
+    async def on_invalid(request: Request, invalid: RequestValidationError) -> Response:
         errors = [
             {"field": ".".join(map(str, error["loc"])), "message": str(error["msg"])} for error in invalid.errors()
         ]
-        return bad_request(errors).response(request)
+        return await on_problem(request, bad_request(errors))
 
     @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        return of_http(error).response(request)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        return await on_problem(request, of_http(error))
 
     @app.exception_handler(Exception)
     async def on_fault(request: Request, fault: Exception) -> JSONResponse:

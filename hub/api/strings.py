@@ -65,7 +65,7 @@ CONSOLE: dict[str, str] = {
     "timeline": _("Timeline"),
     "deliveries": _("Notifications"),
     "no_deliveries": _("Nobody was notified."),
-    "select_alert": _("Choose an alert to see its details."),
+    "more_actions": _("More"),
     "map_none": _("No outlines of your grids are known."),
     "yes": _("Yes"),
     "no": _("No"),
@@ -76,7 +76,7 @@ CONSOLE: dict[str, str] = {
     "try_again": _("Try again"),
     # what people do
     "acknowledge": _("Acknowledge"),
-    "on_scene": _("I am on scene"),
+    "on_scene": _("On scene"),
     "false_alarm": _("False alarm"),
     "reinforce": _("Call for help"),
     "close": _("Close case"),

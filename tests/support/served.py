@@ -57,7 +57,9 @@ class Hub:
     away: list[str]  # names of stores that do not answer
     _position: Iterator[int] = field(default_factory=count)
 
-    def token(self, role: Role, *, grids: tuple[str, ...] = (), stations: tuple[str, ...] = (), person: str = "") -> str:
+    def token(
+        self, role: Role, *, grids: tuple[str, ...] = (), stations: tuple[str, ...] = (), person: str = ""
+    ) -> str:
         name = f"{role} token"
         return self.parts.tokens.create(name, role, grids, stations, person=person, now_ms=self.clock())
 
@@ -95,9 +97,7 @@ class Hub:
 
     def far_smoke(self) -> str:
         """Some smoke alarm of a grid that station st-1 does not serve."""
-        return next(
-            d.id for d in self.registry.devices() if d.kind == "smoke_alarm" and d.grid == FAR_GRID
-        )
+        return next(d.id for d in self.registry.devices() if d.kind == "smoke_alarm" and d.grid == FAR_GRID)
 
 
 class _Fragile:

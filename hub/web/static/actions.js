@@ -23,20 +23,21 @@ export class Actions {
   }
 
   /** The buttons that fit the alert: the next step large, the others beside it. */
-  buttons(alert, { all }) {
+  buttons(alert, { all, more }) {
     if (!alert.live) return null;
     if (!start.me.may_act) return h("p", { class: "hint" }, t("read_only"));
     const next = NEXT[alert.case_state];
     const order = ["acknowledge", "on_scene", "close", "false_alarm", "reinforce"];
     const possible = order.filter((action) => alert.actions.includes(action));
     const first = possible.includes(next) ? next : null;
-    const rest = possible.filter((action) => action !== first && (all || action !== "close"));
+    const rest = all ? possible.filter((action) => action !== first) : [];
     const trouble = this.troubles.get(alert.id);
     return h(
       "div",
-      { class: "actions", role: "group" },
+      { class: `actions ${all ? "" : "short"}`, role: "group" },
       first && this.button(alert, first, "primary"),
       !first && alert.case_state === "on_scene" ? h("p", { class: "hint" }, t("close_when_normal")) : null,
+      all ? null : h("button", { type: "button", class: "action more", data: { key: `${alert.id}:more` }, onclick: (event) => { event.stopPropagation(); more(); } }, t("more_actions")),
       rest.length ? h("div", { class: "others" }, rest.map((action) => this.button(alert, action, action))) : null,
       trouble ? h("p", { class: "trouble", role: "alert" }, t("not_sent", { why: trouble })) : null,
     );

@@ -28,9 +28,9 @@ export function card(alert, context) {
       } }, say(alert.place), icon("forward"))),
       what(alert),
       countdown(alert),
-      h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
-      urgent ? h("p", { class: "who" }, responsible(alert, context.stations, 3)) : null,
-      context.actions.buttons(alert, { all: urgent }),
+      context.wide && !urgent ? null : h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
+      urgent && !context.wide ? h("p", { class: "who" }, responsible(alert, context.stations, 3)) : null,
+      context.actions.buttons(alert, { all: urgent && !context.wide, more: () => context.open(alert) }),
     ),
   );
 }
@@ -43,19 +43,19 @@ export function head(alert) {
     h("span", { class: "badge" }, alert.severity),
     h("span", { class: "title" }, say(alert.title)),
     alert.test ? h("span", { class: "tag" }, t("test_tag")) : null,
-    h("span", { class: "elapsed" }, h("span", { class: "unseen" }, t("elapsed")), h("time", { data: { since: alert.raised_at_ms } })),
+    h("span", { class: "elapsed" }, h("span", { class: "elapsed-label" }, t("elapsed")), " ", h("time", { data: { since: alert.raised_at_ms } })),
   );
 }
 
 /** Device and value in one line. */
 export function what(alert) {
-  const unknown = alert.quantity === "";
+  const told = alert.quantity === "" || alert.value === true; // "smoke: yes" is what the title says
   return h(
     "p",
     { class: "what" },
-    h("span", null, say(alert.device.name)),
+    h("span", { class: "device" }, say(alert.device.name)),
     h("span", { class: "muted" }, `${kindName(alert.device.kind)} · ${alert.device.id}`),
-    unknown ? null : h("span", { class: "value" }, `${quantityName(alert.quantity)} `, h("b", null, valueText(alert.value, alert.unit))),
+    told ? null : h("span", { class: "value" }, `${quantityName(alert.quantity)} `, h("b", null, valueText(alert.value, alert.unit))),
   );
 }
 

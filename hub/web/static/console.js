@@ -167,7 +167,7 @@ function draw() {
 }
 
 function drawList(openAlerts) {
-  const context = { stations, actions, selected: selected && WIDE.matches ? selected.id : null, open: (alert) => open(alert, true) };
+  const context = { stations, actions, wide: WIDE.matches, selected: selected && WIDE.matches ? selected.id : null, open: (alert) => open(alert, true) };
   const cards = openAlerts.map((alert) => once(alert, context, card));
   const recent = alerts.recent(filter).map((alert) => once(alert, context, pastLine));
   const more = (alerts.more || []).map((severity) => h("p", { class: "gap" }, t("more", { severity })));
@@ -179,7 +179,7 @@ function drawList(openAlerts) {
 
 function once(alert, context, make) {
   const station = stations.find((s) => s.id === alert.station.id);
-  const key = [alert.change, context.selected === alert.id, actions.underway.get(alert.id), actions.troubles.get(alert.id), make.name,
+  const key = [alert.change, context.wide, context.selected === alert.id, actions.underway.get(alert.id), actions.troubles.get(alert.id), make.name,
     station && station.on_duty.map((p) => p.id).join()].join("|");
   const before = drawn.get(alert.id);
   if (before && before.key === key) return before.element;
@@ -256,6 +256,7 @@ function drawDuty() {
   $("where").textContent = where();
   const shown = stations.filter((s) => !filter.station || s.id === filter.station);
   const label = h("span", { class: "who-of" }, t("on_duty"));
+  $("duty").classList.toggle("several", shown.length > 1);
   $("duty").replaceChildren(label, ...shown.map((s) => h("span", { class: "who-group" }, shown.length > 1 ? h("span", { class: "who-of" }, say(s.name)) : null, duty(s))));
   $("stations").replaceChildren(...shown.map((s) => h("div", { class: "station-card" }, h("h3", null, say(s.name)), h("p", { class: "who" }, duty(s)))));
   $("station-label").hidden = stations.length < 2;

@@ -17,11 +17,11 @@ function projection(grids) {
   const squeeze = Math.cos((((north + Math.min(...lats)) / 2) * Math.PI) / 180);
   const wide = Math.max((Math.max(...lons) - west) * squeeze, 1e-6);
   const high = Math.max(north - Math.min(...lats), 1e-6);
-  const scale = Math.min((WIDTH - 2 * MARGIN) / wide, (WIDTH * 0.9 - 2 * MARGIN) / high);
-  const left = (WIDTH - wide * scale) / 2;
+  const scale = Math.min((WIDTH - 2 * MARGIN) / wide, (WIDTH * 1.1 - 2 * MARGIN) / high);
   return {
+    width: wide * scale + 2 * MARGIN,
     height: high * scale + 2 * MARGIN,
-    at: ([lon, lat]) => [left + (lon - west) * squeeze * scale, MARGIN + (north - lat) * scale],
+    at: ([lon, lat]) => [MARGIN + (lon - west) * squeeze * scale, MARGIN + (north - lat) * scale],
   };
 }
 
@@ -49,11 +49,11 @@ export class GridMap {
       const shape = s("path", { class: "grid", d: outline.map((ring) => `M${ring.map((p) => p.map((v) => v.toFixed(1)).join(" ")).join("L")}Z`).join("") },
         s("title", null, say(grid.name)));
       const [x, y] = middle(outline[0] || []);
-      names.append(s("text", { x: x.toFixed(1), y: y.toFixed(1) }, say(grid.name)));
+      names.append(label(say(grid.name), x, y, width(outline[0] || [])));
       this.shapes.set(grid.code, { shape, middle: [x, y] });
       return shape;
     });
-    return s("svg", { viewBox: `0 0 ${WIDTH} ${this.flat.height.toFixed(1)}`, role: "img" }, shapes, names, this.dots);
+    return s("svg", { viewBox: `0 0 ${this.flat.width.toFixed(1)} ${this.flat.height.toFixed(1)}`, role: "img" }, shapes, names, this.dots);
   }
 
   /** Shows the open alerts: the worst colours its grid, each is a dot where it is. */
@@ -77,6 +77,28 @@ export class GridMap {
       s("circle", { class: "mark", cx, cy, r: selected ? 8 : 6 }),
       s("title", null, `${alert.severity} ${say(alert.title)} · ${say(alert.place)}`));
   }
+}
+
+const LETTER = 10;
+
+/** A name in as many lines as its outline is narrow; Chinese breaks anywhere, other writing between words. */
+function label(name, x, y, room) {
+  const most = Math.max(2, Math.floor(room / LETTER));
+  const pieces = /[\u3400-\u9fff]/.test(name) ? [...name] : name.split(" ").map((word, n) => (n ? ` ${word}` : word));
+  const size = (text) => [...text].reduce((sum, c) => sum + (c > "\u2fff" ? 1 : 0.58), 0);
+  const lines = [];
+  for (const piece of pieces) {
+    const last = lines[lines.length - 1];
+    if (last !== undefined && size(last + piece) <= most) lines[lines.length - 1] = last + piece;
+    else lines.push(piece.trim());
+  }
+  const top = y - ((lines.length - 1) * LETTER * 1.15) / 2;
+  return s("text", null, lines.map((line, n) => s("tspan", { x: x.toFixed(1), y: (top + n * LETTER * 1.15).toFixed(1) }, line)));
+}
+
+function width(ring) {
+  const xs = ring.map((p) => p[0]);
+  return xs.length ? Math.max(...xs) - Math.min(...xs) - 4 : 0;
 }
 
 function middle(ring) {

@@ -3,9 +3,15 @@
 import { start, t, say } from "./start.js";
 import { h, icon } from "./dom.js";
 
-/** A person's name; with a full phone number, a link that calls. */
-export function person(someone) {
-  const name = say(someone.name);
+/** A name without what the line says already: "Station 1 crew 7" beside "Station 1" is "crew 7". */
+function short(name, beside) {
+  const rest = beside && name.includes(beside) ? name.replace(beside, "").replace(/^[\s,，·]+|[\s,，·]+$/g, "") : name;
+  return rest || name;
+}
+
+/** A person's name, as it reads beside a station's or grid's; with a full phone number, a link that calls. */
+export function person(someone, beside) {
+  const name = short(say(someone.name), beside);
   if (!/^\+?[0-9 -]{3,}$/.test(someone.phone)) return h("span", { class: "person" }, name);
   return h(
     "a",
@@ -27,11 +33,11 @@ export function responsible(alert, stations, most) {
   const parts = [];
   const station = stationOf(stations, alert.station.id);
   const crew = station ? station.on_duty.slice(0, most) : [];
-  parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.station.name) || t("no_station")), ...crew.map(person),
+  parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.station.name) || t("no_station")), ...crew.map((p) => person(p, say(alert.station.name))),
     station && crew.length === 0 ? h("span", { class: "gap" }, t("nobody_on_duty")) : null));
   const grid = gridOf(alert.grid.code);
   if (grid && grid.responsible) {
-    parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.grid.name)), person(grid.responsible)));
+    parts.push(h("span", { class: "who-group" }, h("span", { class: "who-of" }, say(alert.grid.name)), person(grid.responsible, say(alert.grid.name))));
   }
   return parts;
 }
@@ -41,5 +47,5 @@ export function duty(station) {
   const gap = station.missing
     ? h("span", { class: "gap" }, station.on_duty.length ? t("missing", { n: station.missing }) : t("nobody_on_duty"))
     : null;
-  return [...station.on_duty.map(person), gap];
+  return [...station.on_duty.map((p) => person(p, say(station.name))), gap];
 }
