@@ -225,7 +225,7 @@ class Journal:
                 raise Unavailable(f"another journal ({self._shelf.identity}) lies in {self._folder}")
             self.identity = self._shelf.identity
         if not self._began:
-            self._move_head(self._shelf.end)
+            self._move_head(max(self._head, self._shelf.end))
             self._last_at_ms = next((s.last_at_ms for s in reversed(self._shelf.segments) if s.last_at_ms), None)
         if not os.access(self._folder, os.W_OK):
             code = errno.EROFS if os.statvfs(self._folder).f_flag & os.ST_RDONLY else errno.EACCES
@@ -255,7 +255,7 @@ class Journal:
             if writer.end > self._head:  # the group of a failed append: it was reported as not stored
                 writer.discard_from(self._head)
             return
-        self._move_head(writer.end)
+        self._move_head(max(self._head, writer.end))
         valid = writer.fold()
         dropped = () if valid is None else remains.commits[valid:]
         if dropped or remains.header_broken:
@@ -278,7 +278,7 @@ class Journal:
     def _lost(self, last: Segment) -> None:
         if not self._began:
             log.error("journal.lost_records", file=last.path.name, from_position=self._head, remedy=_LOST)
-            self._move_head(self._head + LEAP)
+            self._move_head(max(self._head, last.end + LEAP))
 
     def _abandon(self, writer: SegmentWriter, reason: str) -> None:
         """The segment turned out to be damaged while writing: leave it as it is and go on in a new one."""

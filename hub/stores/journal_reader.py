@@ -51,12 +51,12 @@ def is_damage(error: Exception) -> bool:
 class SegmentReader:
     """A read-only connection to a segment, also while another process appends to it. One thread at a time.
 
-    `partial`: SQLite could not join in (a read-only or full disk, where it cannot make the index of the log), so only what is
-    folded into the file is seen. What is missing then is not damage.
+    `alone`: a still picture, taken without locks because SQLite could not join in (a full or read-only disk, where it cannot
+    make the index of the log that is shared with others). For one use only.
     """
 
     def __init__(self, path: Path, *, sealed: bool, quiet: bool = False) -> None:
-        """`sealed`: nobody writes this segment any more. `quiet`: nobody writes it just now, so a partial view is safe.
+        """`sealed`: nobody writes this segment any more. `quiet`: nobody writes it just now.
 
         Raises sqlite3.Error, FileNotFoundError.
         """
@@ -65,7 +65,7 @@ class SegmentReader:
             raise ValueError(f"{path} is not a segment")
         if not path.exists():
             raise FileNotFoundError(str(path))
-        self.path, self.first, self.partial = path, first, False
+        self.path, self.first, self.alone, self._quiet = path, first, False, quiet
         wal = wal_of(path)
         logged = wal.exists() and wal.stat().st_size > 0
         self._db = self._connect("mode=ro" if logged or not sealed else "mode=ro&immutable=1")
@@ -74,7 +74,8 @@ class SegmentReader:
         except sqlite3.Error as error:
             if not is_damage(error) and (quiet or not os.access(path.parent, os.W_OK)):
                 self._db.close()
-                self._db, self.partial = self._connect("mode=ro&immutable=1"), logged
+                self._db, self.alone = self._connect("mode=ro&vfs=unix-none"), True
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # the index of the log in memory, not in a file
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         db = sqlite3.connect(
@@ -86,6 +87,11 @@ class SegmentReader:
         )
         db.execute("PRAGMA writable_schema = ON")  # lets SQLite read what is left of a file that was cut short
         return db
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what looks like damage may only be somebody writing at the same time."""
+        return self.alone and not self._quiet
 
     def close(self) -> None:
         self._db.close()
@@ -124,7 +130,7 @@ class SegmentReader:
                     if len(records) >= limit:
                         break
         except (sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
-            if self.partial or not is_damage(error):
+            if self.doubtful or not is_damage(error):
                 raise Unavailable(f"{self.path.name}: {error}") from error
             if not records:
                 raise SegmentDamage(position, self._next_readable(position), str(error)) from error

@@ -131,11 +131,11 @@ class Shelf:
     def _inspect(self, path: Path, *, last: bool, verify: bool) -> Segment:
         first = first_of(path)
         assert first is not None
-        identity, torn, end, problem, partial = "", 0, first, "", False
+        identity, torn, end, problem, doubtful = "", 0, first, "", False
         times: tuple[int | None, int | None] = (None, None)
         try:
             reader = SegmentReader(path, sealed=not last, quiet=self.quiet)
-            partial = reader.partial
+            doubtful = reader.doubtful
             try:
                 identity = reader.meta("identity") or ""
                 torn = int(reader.meta("torn") or 0)
@@ -150,8 +150,8 @@ class Shelf:
             if not is_damage(error):
                 raise Unavailable(f"{path.name}: {error}") from error
             problem = str(error)
-        if partial:
-            problem = ""  # half of a file that was being written: nothing is known to be wrong
+        if doubtful:
+            problem = ""
         if problem:
             self._say(path, end, problem)
         return Segment(
@@ -190,11 +190,11 @@ class Shelf:
 
     def _read_segment(self, segment: Segment, at: int, limit: int, following: int) -> list[Record]:
         try:
-            got, partial = self._with(segment, lambda reader: (reader.read(at, limit), reader.partial))
+            got, doubtful = self._with(segment, lambda reader: (reader.read(at, limit), reader.doubtful))
             if got:
                 return got
-            if partial:
-                raise Unavailable(f"{segment.path.name}: position {at} cannot be read while the disk takes nothing")
+            if doubtful:
+                raise Unavailable(f"{segment.path.name}: position {at} cannot be read just now")
             bad = SegmentDamage(at, None, "records are missing at its end")
         except SegmentDamage as damage:
             bad = damage
@@ -221,7 +221,7 @@ class Shelf:
             if reader is None:
                 last = not self.segments or segment.path == self.segments[-1].path
                 reader = SegmentReader(segment.path, sealed=not last, quiet=self.quiet)
-            if reader.partial:  # for this once: the next look may find more
+            if reader.alone:
                 with closing(reader):
                     return use(reader)
             try:

@@ -46,6 +46,21 @@ def check(journal, tail=0):
     assert journal.stat().damaged == 0
     return at
 
+def killed(work):
+    "Lets a process do work(journal) and die without closing; the shared index goes too, as after a reboot. Identity and head."
+    here, there = os.pipe()
+    if os.fork() == 0:
+        journal = Journal.open(folder, config)
+        work(journal)
+        os.write(there, f"{journal.identity} {journal.head}".encode())
+        os._exit(9)
+    os.wait()
+    for index in folder.glob("*-shm"):
+        index.unlink()
+    assert any(log.stat().st_size for log in folder.glob("*-wal")), "nothing is folded"
+    identity, head = os.read(here, 100).decode().split()
+    return identity, int(head)
+
 def free():
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize
@@ -142,13 +157,7 @@ print("done")
 def test_the_hub_starts_on_a_full_disk_and_knows_its_place(tmp_path: Path) -> None:
     play(
         """
-journal = Journal.open(folder, config)
-fill(journal)
-identity, head = journal.identity, journal.head
-if os.fork() == 0:
-    os._exit(0)
-os.wait()
-journal._writer._db.close(); journal._lock.release()  # as if killed: nothing is folded, nothing freed
+identity, head = killed(fill)
 rest = folder / "rest"
 with rest.open("wb", buffering=0) as file:
     try:
@@ -158,7 +167,8 @@ with rest.open("wb", buffering=0) as file:
         pass
 assert free() == 0
 again = Journal.open(folder, config)
-assert again.identity == identity, (again.identity, identity)
+assert (again.identity, again.head) == (identity, head), (again.head, head)
+assert check(again) == head
 try:
     append(again)
 except JournalFull:
@@ -206,11 +216,7 @@ def test_a_disk_that_turned_read_only_can_be_read_and_later_written(tmp_path: Pa
 import subprocess
 def remount(how):
     subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
-journal = Journal.open(folder, config)
-for _ in range(20):
-    append(journal)
-identity, head = journal.identity, journal.head
-journal.close()
+identity, head = killed(lambda journal: [append(journal) for _ in range(20)])
 remount("ro")
 journal = Journal.open(folder, config)
 assert (journal.identity, journal.head) == (identity, head) and journal.stat().full
