@@ -1,4 +1,4 @@
-"""The latest value of each device and quantity, in SQLite: what the API shows while InfluxDB is away or not used at all."""
+"""A log of readings in SQLite and, folded out of it, the latest value of everything: what the API shows without InfluxDB."""
 
 from __future__ import annotations
 
@@ -16,41 +16,32 @@ from hub.errors import Unavailable
 from hub.model.quantities import BY_CODE
 from hub.model.readings import ReadingBatch
 from hub.stores.history import Directory, LatestValue, latest_value
+from hub.stores.latest_table import ROW, LatestTable, Rows
 
-_QUANTITY_BITS = 12
+QUANTITY_BITS = 12
+_MOST_BLOCKS = 5_000  # small blocks cost a reader more than their rows do
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS quantity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS latest (
-  series INTEGER PRIMARY KEY,  -- device << 12 | quantity
-  value REAL,                  -- NULL = unknown
-  observed_at_ms INTEGER NOT NULL,
-  received_at_ms INTEGER NOT NULL,
-  quality INTEGER NOT NULL
-);
-"""
-_UPSERT = """
-INSERT INTO latest VALUES (?, ?, ?, ?, ?) ON CONFLICT (series) DO UPDATE SET value = excluded.value,
-  observed_at_ms = excluded.observed_at_ms, received_at_ms = excluded.received_at_ms, quality = excluded.quality
-WHERE excluded.observed_at_ms >= latest.observed_at_ms
-"""
-_OF_DEVICE = """
-SELECT quantity.name, value, observed_at_ms, received_at_ms, quality FROM latest
-JOIN quantity ON quantity.id = series & 4095 WHERE series BETWEEN ? AND ? ORDER BY quantity.name
+CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY AUTOINCREMENT, rows INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS latest (id INTEGER PRIMARY KEY CHECK (id = 1), block INTEGER NOT NULL, data BLOB NOT NULL);
 """
 
 
 class LatestValues:
-    """One SQLite file with a number for each device and quantity, and their latest values.
+    """One SQLite file. A batch is one appended block of rows: an insert for each reading would cost twenty times as much.
 
-    The driver is used directly: this is the one table that takes every reading, and never lives in PostgreSQL.
-    One connection writes, one reads; WAL keeps them out of each other's way. Any failure of SQLite is `Unavailable`.
+    After some hundred thousand rows the blocks are folded: the latest rows are saved as a whole and the blocks go. The
+    latest values are held in memory, as they follow from the file; another process that has the same file open follows
+    by reading the blocks it has not seen. The driver is used directly: this file never lives in PostgreSQL.
+    Any failure of SQLite is `Unavailable`.
     """
 
-    def __init__(self, path: Path, *, schema: str = "") -> None:
+    def __init__(self, path: Path, *, schema: str = "", fold_rows: int = 250_000) -> None:
         self.path = path
+        self._fold_rows = fold_rows
         self._writing = threading.RLock()
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()
         with self._failures():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._connect()
@@ -60,19 +51,47 @@ class LatestValues:
         self._version: str | None = None
         self._number_of_slot: NDArray[np.int64] = np.empty(0, np.int64)
         self._number_of_code = np.array([self.quantity_number(q.name) for q in BY_CODE], np.int64)
+        self._table = LatestTable()
+        self._seen = 0  # the last block that the table knows
+        self._follow()
+        ((rows, blocks),) = self.read("SELECT coalesce(sum(rows), 0), count(*) FROM block")
+        self._unfolded, self._blocks = int(rows), int(blocks)
 
     def write(self, batch: ReadingBatch, registry: Directory) -> None:
-        """Takes over what is newer than the stored values. The same batch again changes nothing."""
-        with self.transaction():
-            self.remember(batch, self.series_of(batch, registry))
+        """Takes the batch over durably. The same batch again changes nothing that is shown."""
+        with self._writing:
+            with self.transaction() as db:
+                self.append(db, self.rows_of(batch, registry))
+            if self.is_due:
+                with self.transaction() as db:
+                    self.fold(db)
 
     def latest(self, device_id: str) -> list[LatestValue]:
         found = self.read("SELECT id FROM device WHERE name = ?", (device_id,))
         if not found:
             return []
-        first = int(found[0][0]) << _QUANTITY_BITS
-        rows = self.read(_OF_DEVICE, (first, first + (1 << _QUANTITY_BITS) - 1))
-        return [latest_value(device_id, *row) for row in rows]
+        self._follow()
+        first = int(found[0][0]) << QUANTITY_BITS
+        with self._reading:
+            rows = self._table.between(first, first + (1 << QUANTITY_BITS))
+        names = dict(self.read("SELECT id, name FROM quantity"))
+        values = [
+            latest_value(
+                device_id,
+                names[series & ((1 << QUANTITY_BITS) - 1)],
+                None if value != value else value,
+                observed,
+                received,
+                quality,
+            )
+            for series, observed, received, value, quality in rows.tolist()
+        ]
+        return sorted(values, key=lambda v: v.quantity)
+
+    def newest_receipt_ms(self) -> int:
+        self._follow()
+        with self._reading:
+            return self._table.newest_receipt_ms()
 
     def close(self) -> None:
         with self._writing, self._reading:
@@ -98,6 +117,16 @@ class LatestValues:
                     self._db.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one state of the file."""
+        with self._reading, self._failures():
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                self._reader.execute("COMMIT")
+
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._reading, self._failures():
             return self._reader.execute(sql, parameters).fetchall()
@@ -117,8 +146,8 @@ class LatestValues:
         )
         return series_number(int(rows[0][0]), int(rows[0][1])) if rows else None
 
-    def series_of(self, batch: ReadingBatch, registry: Directory) -> NDArray[np.int64]:
-        """The series of each row."""
+    def rows_of(self, batch: ReadingBatch, registry: Directory) -> Rows:
+        """The batch as it is stored."""
         if registry.version != self._version or len(self._number_of_slot) < len(registry):
             self._version = registry.version
             self._number_of_slot = np.full(len(registry), -1, np.int64)
@@ -128,28 +157,52 @@ class LatestValues:
             for slot in np.unique(batch.slot[of_row < 0]).tolist():
                 numbers[slot] = self.device_number(registry.device(slot).id)
             of_row = numbers[batch.slot]
-        result: NDArray[np.int64] = (of_row << _QUANTITY_BITS) | self._number_of_code[batch.quantity]
-        return result
+        rows = np.empty(len(batch), ROW)
+        rows["series"] = (of_row << QUANTITY_BITS) | self._number_of_code[batch.quantity]
+        rows["observed"] = batch.observed_at_ms
+        rows["received"] = batch.received_at_ms
+        rows["value"] = batch.value
+        rows["quality"] = batch.quality
+        return rows
 
-    def remember(self, batch: ReadingBatch, series: NDArray[np.int64]) -> None:
-        """Upserts the newest row of each series. NaN becomes NULL by itself."""
-        if not len(batch):
-            return
-        order = np.lexsort((batch.observed_at_ms, series))  # stable: of equal times the later row stays last
-        sorted_series = series[order]
-        last = np.append(sorted_series[1:] != sorted_series[:-1], True)
-        rows = order[last]
-        self._db.executemany(
-            _UPSERT,
-            zip(
-                series[rows].tolist(),
-                batch.value[rows].tolist(),
-                batch.observed_at_ms[rows].tolist(),
-                batch.received_at_ms[rows].tolist(),
-                batch.quality[rows].tolist(),
-                strict=True,
-            ),
+    def append(self, db: sqlite3.Connection, rows: Rows) -> None:
+        """One block, in a transaction of the caller's. The table learns of it from the file, after the commit."""
+        if len(rows):
+            db.execute("INSERT INTO block (rows, data) VALUES (?, ?)", (len(rows), rows.tobytes()))
+            self._unfolded += len(rows)
+            self._blocks += 1
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to fold."""
+        return self._unfolded >= self._fold_rows or self._blocks >= _MOST_BLOCKS
+
+    def fold(self, db: sqlite3.Connection) -> Rows:
+        """Saves the latest values and lets the blocks go, in a transaction of the caller's. Returns their rows, oldest first."""
+        rows = blocks_after(db, 0)
+        saved = db.execute("SELECT block, data FROM latest").fetchone()
+        table = LatestTable() if saved is None else LatestTable.from_bytes(saved[1])
+        table.update(rows)
+        db.execute(
+            "INSERT OR REPLACE INTO latest (id, block, data) SELECT 1, coalesce(max(id), ?), ? FROM block",
+            (0 if saved is None else saved[0], table.to_bytes()),
         )
+        db.execute("DELETE FROM block")
+        self._unfolded = self._blocks = 0
+        return rows
+
+    def _follow(self) -> None:
+        """Brings the table up to what stands in the file."""
+        with self.snapshot() as db:
+            found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'block'").fetchone()
+            if found is None or found[0] == self._seen:
+                return
+            folded = db.execute("SELECT block FROM latest").fetchone()
+            if folded is not None and folded[0] > self._seen:
+                (data,) = db.execute("SELECT data FROM latest").fetchone()
+                self._table, self._seen = LatestTable.from_bytes(data), folded[0]
+            self._table.update(blocks_after(db, self._seen))
+            self._seen = found[0]
 
     def _number(self, table: str, name: str) -> int:
         with self.transaction() as db:
@@ -177,5 +230,11 @@ class LatestValues:
             raise Unavailable(f"{self.path}: {bad.strerror}", after_s=2.0) from bad
 
 
+def blocks_after(db: sqlite3.Connection, block: int) -> Rows:
+    """The rows of the blocks behind `block`, in the order of arrival."""
+    found = db.execute("SELECT data FROM block WHERE id > ? ORDER BY id", (block,))
+    return np.frombuffer(b"".join(data for (data,) in found), ROW)
+
+
 def series_number(device: int, quantity: int) -> int:
-    return device << _QUANTITY_BITS | quantity
+    return device << QUANTITY_BITS | quantity

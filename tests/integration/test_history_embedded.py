@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hub.errors import Unavailable
 from hub.model.quantities import QUANTITIES
@@ -21,9 +23,10 @@ HOUR = 3_600_000
 TOWN = registry()
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> Iterator[EmbeddedHistory]:
-    store = EmbeddedHistory(tmp_path / "history.db", retain_days=2)
+@pytest.fixture(params=[1, 7, 1_000_000], ids=["folded at once", "folded now and then", "never folded"])
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedHistory]:
+    """Every promise holds whether a reading lies in a block or in a chunk."""
+    store = EmbeddedHistory(tmp_path / "history.db", retain_days=2, fold_rows=request.param)
     yield store
     store.close()
 
@@ -123,26 +126,87 @@ def test_old_readings_go_and_older_ones_do_not_come_in(history: EmbeddedHistory)
 
 
 def test_the_file_stays_within_its_bound_and_keeps_the_newest(tmp_path: Path) -> None:
-    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1)
-    for hour in range(40):
+    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1, fold_rows=4_000)
+    for hour in range(60):
         rows = [(slot, "temperature_c", n + 0.25, T + hour * HOUR + n) for slot in range(5) for n in range(800)]
         history.write(batch_of(*rows), TOWN)
-    assert history.used_bytes() <= 1.1 * 1024 * 1024
+        assert history.used_bytes() <= 1.2 * 1024 * 1024
     assert (tmp_path / "h.db").stat().st_size < 2 * 1024 * 1024
-    newest = history.series("smoke-1", "temperature_c", T + 39 * HOUR, T + 40 * HOUR, 10_000)
+    newest = history.series("smoke-1", "temperature_c", T + 59 * HOUR, T + 60 * HOUR, 10_000)
     assert len(newest) == 800
     assert history.series("smoke-1", "temperature_c", T, T + HOUR, 10) == []
     history.close()
 
 
-def test_one_hour_alone_cannot_overflow_the_file(tmp_path: Path) -> None:
-    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1)
-    for n in range(0, 60_000, 2_000):
-        history.write(
-            batch_of(*[(slot, "temperature_c", 0.5, T + k) for slot in range(5) for k in range(n, n + 2_000)]), TOWN
-        )
-    assert history.used_bytes() <= 1.3 * 1024 * 1024
-    assert history.series("smoke-1", "temperature_c", 0, T * 2, 1)[0].at_ms == T + 59_999
+def test_the_newest_hour_stays_whatever_its_size(tmp_path: Path) -> None:
+    start = T // HOUR * HOUR
+    history = EmbeddedHistory(tmp_path / "h.db", most_mib=1, fold_rows=10_000)
+    for n in range(0, 40_000, 2_000):
+        rows = [(slot, "temperature_c", 0.5, start + k) for slot in range(5) for k in range(n, n + 2_000)]
+        history.write(batch_of(*rows), TOWN)
+    assert len(history.series("smoke-1", "temperature_c", start, start + HOUR, 100_000)) == 40_000
+    history.close()
+
+
+def test_the_last_writer_of_a_time_wins_across_blocks_and_chunks(tmp_path: Path) -> None:
+    history = EmbeddedHistory(tmp_path / "h.db")
+    for value in (1.0, 2.0, 3.0, 4.0):
+        history.write(batch_of((0, "temperature_c", value, T), (0, "smoke", 0.0, T + int(value))), TOWN)
+        if value < 4:
+            history.fold()
+        assert values(history) == [value]
+        assert [v.value for v in history.latest("smoke-1")] == [False, value]
+    assert len(values(history, quantity="smoke")) == 4
+    history.close()
+
+
+def test_another_process_sees_what_the_hub_writes(tmp_path: Path) -> None:
+    hub = EmbeddedHistory(tmp_path / "h.db", fold_rows=10)
+    console = EmbeddedHistory(tmp_path / "h.db")
+    for n in range(40):
+        hub.write(batch_of((0, "temperature_c", float(n), T + n), (1, "smoke", 1.0, T + n)), TOWN)
+        if n % 3 == 0:
+            assert [v.value for v in console.latest("smoke-1")] == [float(n)]
+            assert len(values(console)) == n + 1
+    hub.close()
+    console.close()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.integers(0, 2), st.sampled_from(["temperature_c", "smoke"]), st.integers(0, 9), st.integers(0, 6)
+            ),
+            max_size=8,
+        ),
+        max_size=8,
+    ),
+    st.integers(1, 12),
+    st.integers(1, 9),
+)
+def test_series_and_latest_are_what_a_plain_dictionary_says(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, str, int, int]]], fold_rows: int, limit: int
+) -> None:
+    history = EmbeddedHistory(tmp_path_factory.mktemp("h") / "h.db", fold_rows=fold_rows)
+    told: dict[tuple[int, str], dict[int, float]] = {}
+    latest: dict[tuple[int, str], tuple[int, float]] = {}
+    for batch in batches:
+        rows = [(slot, q, float(v > 4) if q == "smoke" else float(v), T + t * HOUR // 2) for slot, q, v, t in batch]
+        history.write(batch_of(*rows), TOWN)
+        for slot, q, v, at in rows:
+            told.setdefault((slot, q), {})[at] = v
+            if at >= latest.get((slot, q), (0, 0.0))[0]:
+                latest[slot, q] = (at, v)
+    for slot, name in enumerate(("smoke-1", "smoke-2", "smoke-9")):
+        for q in ("temperature_c", "smoke"):
+            wanted = sorted(told.get((slot, q), {}).items())
+            assert [(p.at_ms, p.value) for p in history.series(name, q, 0, T * 2, limit)] == wanted[-limit:]
+            cut = [(at, v) for at, v in wanted if T + HOUR <= at < T + 2 * HOUR]
+            assert [(p.at_ms, p.value) for p in history.series(name, q, T + HOUR, T + 2 * HOUR, limit)] == cut[-limit:]
+        shown = {v.quantity: (v.observed_at_ms, float(v.value)) for v in history.latest(name)}  # type: ignore[arg-type]
+        assert shown == {q: found for (s, q), found in latest.items() if s == slot}
     history.close()
 
 
@@ -157,20 +221,15 @@ def test_grid_states_are_a_series_of_their_own(history: EmbeddedHistory) -> None
     assert history.grid_series("g2", "silent", T, T + HOUR, 10) == []
 
 
-def test_a_failed_write_leaves_nothing_behind_and_can_be_repeated(
-    history: EmbeddedHistory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        import sqlite3
-
-        raise sqlite3.OperationalError("database or disk is full")
-
+def test_a_failed_write_leaves_nothing_behind_and_can_be_repeated(history: EmbeddedHistory) -> None:
     batch = batch_of((0, "temperature_c", 21.5, T))
-    with monkeypatch.context() as patched:
-        patched.setattr("hub.stores.history_embedded._insert", full)
-        with pytest.raises(Unavailable, match="disk is full"):
-            history.write(batch, TOWN)
+    history._values._db.execute("PRAGMA max_page_count = 1")  # as small as the file is now: no page more
+    rows = [(slot, "temperature_c", 1.0, T + n) for n in range(2_000) for slot in range(5)]
+    with pytest.raises(Unavailable, match="disk is full"):
+        history.write(batch_of(*rows), TOWN)
     assert history.latest("smoke-1") == []
+    assert values(history) == []
+    history._values._db.execute("PRAGMA max_page_count = 1000000")
     history.write(batch, TOWN)
     assert values(history) == [21.5]
 
