@@ -90,6 +90,8 @@ class _Message:
         if not history:
             findings.name_alarms()
         readings: tuple[Reading, ...] = tuple(findings.readings)
+        if at.at_ms is None and not at.warning:  # a wrapper or a value can carry the time instead of the message
+            at = at._replace(at_ms=max((r.observed_at_ms for r in readings if r.observed_at_ms), default=None))
         return (
             Decoded(
                 codec=NAME,
