@@ -1,0 +1,225 @@
+"""`gridhub check DIR`: reads a whole configuration as the hub would, and says everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from hub import documents
+from hub.errors import Complaint, ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hub.registry.snapshot import Registry
+    from hub.settings import Settings
+
+T = TypeVar("T")
+SHOWN_PER_FILE = 50
+
+Folder = Annotated[Path, typer.Argument(help="The configuration folder.", metavar="DIR")]
+
+
+@dataclass(slots=True)
+class Examination:
+    """What was found: complaints stop the hub from starting, warnings do not. `counts` are of the parts that could be read."""
+
+    complaints: list[Complaint] = field(default_factory=list)
+    warnings: list[Complaint] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(check)
+
+
+def check(folder: Folder = Path("config")) -> None:
+    """Check every file of a configuration: syntax, keys, references between files. Exit code 1 when the hub would not start."""
+    from rich.console import Console
+
+    found = examine(folder)
+    console = Console(soft_wrap=True, highlight=False)
+    _print(console, "complaint", "bold red", found.complaints)
+    _print(console, "warning", "yellow", found.warnings)
+    counted = ", ".join(f"{number} {what if number != 1 else what[:-1]}" for what, number in found.counts.items())
+    if counted:
+        console.print(f"{folder}: {counted}", markup=False)
+    warned = f"{len(found.warnings)} warning{'' if len(found.warnings) == 1 else 's'}"
+    if found.complaints:
+        plural = "" if len(found.complaints) == 1 else "s"
+        console.print(f"[bold red]{len(found.complaints)} complaint{plural}[/], {warned}: the hub would not start.")
+        raise typer.Exit(1)
+    console.print(f"[bold green]No complaints[/], {warned}.")
+
+
+def examine(folder: Path) -> Examination:
+    """Checks `folder` as a whole. Changes nothing, opens no connection, and needs no broker or database."""
+    from hub.dispatch.escalation import load_policy
+    from hub.registry.loader import load
+    from hub.rules.ruleset import load_rules
+    from hub.settings import load_settings
+
+    found = Examination()
+    if not folder.is_dir():
+        found.complaints.append(
+            Complaint(
+                file=str(folder), line=None, key="", message="no such folder", remedy="name the one with hub.yaml"
+            )
+        )
+        return found
+    registry = _read(lambda: load(folder / "registry"), found)
+    settings = _read(lambda: load_settings(folder), found)
+    rules = _read(lambda: load_rules(folder / "rules"), found)
+    _read(lambda: load_policy(folder / "escalation.yaml"), found)
+    if registry is not None:
+        found.warnings += registry.warnings
+        found.counts["places"] = len(registry.places)
+        found.counts["devices"] = len(registry.slot_of)
+        found.counts["stations"] = len(registry.stations)
+        found.counts["persons"] = len(registry.people)
+        found.complaints += _unknown_channels(folder, registry)
+    if rules is not None:
+        found.counts["rules"] = len(rules.rules)
+    if settings is not None:
+        _check_settings(folder, settings, found)
+    if settings is not None and registry is not None:
+        found.complaints += _unheard(folder, settings, registry)
+        found.warnings += _unknown_endpoints(folder, settings, registry)
+    return found
+
+
+def _read(load: Callable[[], T], found: Examination) -> T | None:
+    try:
+        return load()
+    except ConfigError as wrong:
+        found.complaints += wrong.complaints
+        return None
+
+
+def _check_settings(folder: Path, settings: Settings, found: Examination) -> None:
+    """What only the parts know that hub.yaml configures: its codecs, and the channels with their secrets."""
+    from hub.dispatch.channels import check_channels
+    from hub.ingest.codecs import CODECS
+    from hub.settings import document_of
+
+    document = document_of(folder)
+    for n, source in enumerate(settings.sources):
+        if source.codec not in CODECS:
+            remedy = _near(source.codec, CODECS, f"use {', '.join(CODECS)}")
+            found.complaints.append(
+                document.complain(("sources", n, "codec"), f"unknown codec '{source.codec}'", remedy)
+            )
+    configs, wrong = check_channels(settings.channels, document)
+    found.complaints += wrong
+    for name, config in configs.items():
+        for path, message, remedy in config.missing(os.environ):
+            # A warning only: the secrets may well be on another machine than the one that checks.
+            found.warnings.append(document.complain(("channels", name, *path), message, remedy))
+
+
+def _contacts(folder: Path, registry: Registry) -> Iterator[tuple[str, str, str, str, Callable[[str, str], Complaint]]]:
+    """Every contact of stations and people: (whose, id, channel, address, how to complain about it)."""
+    holders: tuple[tuple[str, Iterable[tuple[str, tuple[tuple[str, str], ...]]]], ...] = (
+        ("stations", ((station.id, station.contacts) for station in registry.stations.values())),
+        ("people", ((person.id, person.contacts) for person in registry.people.values())),
+    )
+    for what, who in holders:
+        document, _ = documents.read(folder / "registry" / f"{what}.yaml")
+        if document is None:
+            continue  # it was there a moment ago; the next check says what happened to it
+        index = {entry["id"]: n for n, entry in enumerate(document.data[what])}
+        for holder, contacts in who:
+            for channel, address in contacts:
+                path: documents.Path_ = (what, index.get(holder, 0), "contacts", channel)
+
+                def complain(
+                    message: str, remedy: str, document: documents.Document = document, path: documents.Path_ = path
+                ) -> Complaint:
+                    return document.complain(path, message, remedy)
+
+                yield what, holder, channel, address, complain
+
+
+def _unknown_channels(folder: Path, registry: Registry) -> Iterator[Complaint]:
+    from hub.dispatch.channels import CHANNELS
+
+    for _, holder, channel, address, complain in _contacts(folder, registry):
+        if channel not in CHANNELS:
+            yield complain(f"'{holder}' has a contact on an unknown channel '{channel}'", f"use {', '.join(CHANNELS)}")
+        elif channel == "siren" and (not address or any(c in address for c in "+#\0")):
+            yield complain(
+                f"'{address}' is no topic to publish to", "write the siren's command topic, without wildcards"
+            )
+
+
+def _unknown_endpoints(folder: Path, settings: Settings, registry: Registry) -> Iterator[Complaint]:
+    section = settings.channels.get("webhook", {})
+    endpoints = section.get("endpoints") or {}
+    if not isinstance(endpoints, dict):
+        return  # complained about already
+    for _, holder, channel, address, complain in _contacts(folder, registry):
+        if channel == "webhook" and address not in endpoints:
+            yield complain(
+                f"'{holder}' cannot be told by webhook: hub.yaml has no endpoint '{address}'",
+                _near(address, endpoints, "add it under channels.webhook.endpoints"),
+            )
+
+
+def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[Complaint]:
+    """Addresses that no source of hub.yaml can ever report: such a device would be silent for ever, and nobody would know why."""
+    from hub.ingest.codecs import CODECS, native, zigbee2mqtt
+
+    file = str(folder / "registry" / "devices.csv")
+    roots: dict[str, list[str]] = {}
+    for source in settings.sources:
+        roots.setdefault(source.codec, []).append(source.root)
+    for address, slot in registry.slot_of_address.items():
+        codec, _, rest = address.partition(":")
+        if codec not in CODECS:
+            message, remedy = f"unknown codec '{codec}'", _near(codec, CODECS, f"use {', '.join(CODECS)}")
+        elif codec not in roots:
+            message, remedy = f"hub.yaml has no source of codec '{codec}'", "add one under sources"
+        elif codec == zigbee2mqtt.NAME and not any(rest.startswith(f"{root}/") for root in roots[codec]):
+            message = f"'{rest}' is under none of the roots {', '.join(roots[codec])}"
+            remedy = "correct the address, or add a source in hub.yaml"
+        else:
+            continue
+        yield Complaint(
+            file=file, line=None, key=f"{registry.ids[slot]}.addresses", message=f"{address}: {message}", remedy=remedy
+        )
+    wanted = f"{native.NAME}:{settings.site}/hub/canary"
+    if native.NAME in roots and registry.slot_of_address.get(wanted) != registry.slot_of["canary"]:
+        yield Complaint(
+            file=file,
+            line=None,
+            key="canary.addresses",
+            message=f"the self-test of site '{settings.site}' would not be recognised",
+            remedy=f"give the canary the address {wanted}",
+        )
+
+
+def _near(word: str, known: Collection[str], otherwise: str) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{found[0]}'?" if found else otherwise
+
+
+def _print(console: Console, what: str, style: str, complaints: Iterable[Complaint]) -> None:
+    """One line each, by file; a file with thousands of the same mistake must not hide the others."""
+    from rich.text import Text
+
+    by_file: dict[str, list[Complaint]] = {}
+    for complaint in complaints:
+        by_file.setdefault(complaint.file, []).append(complaint)
+    for several in by_file.values():
+        for complaint in several[:SHOWN_PER_FILE]:
+            line = Text(f"{what}  ", style=style)
+            line.append(str(complaint), style="default")
+            console.print(line)
+        if len(several) > SHOWN_PER_FILE:
+            console.print(Text(f"{what}  … and {len(several) - SHOWN_PER_FILE} more in this file", style=style))
