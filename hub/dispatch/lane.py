@@ -48,6 +48,8 @@ class Lane:
         self._deliver, self._on_room, self._idle_s = deliver, on_room, idle_s
         self._waiting: list[tuple[str, int, int, Delivery]] = []
         self._inside: set[int] = set()
+        self._current: Delivery | None = None
+        self._again: Delivery | None = None
         self._changed = threading.Condition()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name=f"lane {name}", daemon=True)
@@ -60,9 +62,15 @@ class Lane:
                 return False
             if delivery.id not in self._inside:
                 self._inside.add(delivery.id)
-                heapq.heappush(self._waiting, (delivery.severity, delivery.due_at_ms, delivery.id, delivery))
-                self._changed.notify()
+                self._push(delivery)
+            elif self._current is not None and self._current.id == delivery.id:
+                # Postponed and due again before this lane has finished with the try before: that is a new try, not a copy.
+                self._again = delivery if delivery.due_at_ms != self._current.due_at_ms else self._again
             return True
+
+    def _push(self, delivery: Delivery) -> None:
+        heapq.heappush(self._waiting, (delivery.severity, delivery.due_at_ms, delivery.id, delivery))
+        self._changed.notify()
 
     @property
     def depth(self) -> int:
@@ -114,14 +122,17 @@ class Lane:
             if self._ending or not self._waiting:
                 self._ending = True
                 return None
-            return heapq.heappop(self._waiting)[-1]
+            self._current = heapq.heappop(self._waiting)[-1]
+            return self._current
 
     def _after(self, delivery: Delivery, rest_s: float, *, keep: bool) -> None:
         with self._changed:
-            if keep:
-                heapq.heappush(self._waiting, (delivery.severity, delivery.due_at_ms, delivery.id, delivery))
-            else:
+            next_try = delivery if keep else self._again
+            self._current = self._again = None
+            if next_try is None:
                 self._inside.discard(delivery.id)
+            else:
+                self._push(next_try)
         if self.refusing:
             self.refusing = False
             self._on_room()
