@@ -166,9 +166,10 @@ def levels(registry: Directory, place_code: str) -> dict[str, str]:
 def alert_event(
     alert: Alert, registry: Directory, *, sequence: int, at_ms: int, action: str, to_state: str = ""
 ) -> AlertEvent:
-    """The event of one audit row. `to_state` is the state that this row led to, when it is one of the case."""
-    reached = to_state in CASE_CODES
-    case_state: CaseState = to_state if reached else alert.case_state  # type: ignore[assignment]  # just looked up
+    """The event of one audit row. `to_state` are the states that this row led to, "alarm/case"; else those of `alert` now."""
+    alarm, _, case = to_state.partition("/")
+    alarm_state: AlarmState = alarm if alarm in ALARM_CODES else alert.alarm_state  # type: ignore[assignment]  # looked up
+    case_state: CaseState = case if case in CASE_CODES else alert.case_state  # type: ignore[assignment]  # looked up
     return AlertEvent(
         sequence=sequence,
         at_ms=at_ms,
@@ -181,7 +182,7 @@ def alert_event(
         kind=alert.device_kind,
         severity=alert.severity,
         case_state=case_state,
-        alarm_state=alert.alarm_state,
+        alarm_state=alarm_state,
         live=alert.live,
         value=_number(alert.value),
         msg=f"{alert.title_zh} / {alert.title_en}",
