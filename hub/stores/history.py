@@ -168,15 +168,15 @@ def alert_event(
 ) -> AlertEvent:
     """The event of one audit row. `to_state` are the states that this row led to, "alarm/case"; else those of `alert` now."""
     alarm, _, case = to_state.partition("/")
-    alarm_state: AlarmState = alarm if alarm in ALARM_CODES else alert.alarm_state  # type: ignore[assignment]  # looked up
-    case_state: CaseState = case if case in CASE_CODES else alert.case_state  # type: ignore[assignment]  # looked up
+    alarm_state: AlarmState = alarm if alarm in ALARM_CODES else alert.alarm_state
+    case_state: CaseState = case if case in CASE_CODES else alert.case_state
     return AlertEvent(
         sequence=sequence,
         at_ms=at_ms,
         alert_id=alert.id,
         rule=alert.rule_id,
         action=action,
-        community=levels(registry, alert.place or alert.grid).get("community", ""),
+        community=(levels(registry, alert.place) or levels(registry, alert.grid)).get("community", ""),
         grid=alert.grid,
         device=alert.device_id,
         kind=alert.device_kind,

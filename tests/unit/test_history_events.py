@@ -41,9 +41,9 @@ def test_a_value_that_is_no_number_is_left_out(text: str, number: float | None) 
     assert alert_event(alert, registry(), sequence=1, at_ms=5, action="raised").value == number
 
 
-def test_an_alert_of_a_place_that_is_gone_keeps_its_grid() -> None:
+def test_an_alert_of_a_place_that_is_gone_keeps_its_grid_and_community() -> None:
     event = alert_event(dataclasses.replace(ALERT, place="gone"), registry(), sequence=1, at_ms=5, action="raised")
-    assert (event.community, event.grid) == ("", "g1")
+    assert (event.community, event.grid) == ("c1", "g1")
 
 
 def test_every_state_has_a_code_of_its_own() -> None:
