@@ -23,18 +23,20 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
-from rich.text import Text
 
 from devices.simulators.embedded_broker import BrokerPlan, plan_broker
 from hub.cli.children import Child, stop_all
+from hub.cli.phones import Phones
 from hub.clock import monotonic_s, now_ms
+from hub.registry.loader import load
 from hub.settings import load_settings
 
 HOST = "127.0.0.1"
 BROKER_PORT, CONSOLE_PORT = 1883, 8080
 START_WITHIN_S = 60.0
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.5
+CALM_FOR_S = 4.0
+"""How long the community is calm at least before the fire, so that one can see the difference."""
 _PREFIX = "gridhub-demo-"
 
 
@@ -67,8 +69,8 @@ def demo(
         bool, typer.Option("--keep", help="Keep the data under ./data/demo; else it is removed at the end.")
     ] = False,
     fire_after: Annotated[
-        float, typer.Option(min=0, help="Seconds after the start when the kitchen fire breaks out.")
-    ] = 8.0,
+        float, typer.Option(min=0, help="Seconds from now to the kitchen fire (but not before the community is up).")
+    ] = 20.0,
     no_fire: Annotated[bool, typer.Option("--no-fire", help="A calm day only.")] = False,
     speed: Annotated[float, typer.Option(min=0.1, max=600, help="How much faster than the clock the day runs.")] = 1.0,
     broker: Annotated[str, typer.Option(help="auto, mosquitto or amqtt.")] = "auto",
@@ -87,7 +89,7 @@ def demo(
     screen = Console(highlight=False, soft_wrap=True)
     fire = None if no_fire else fire_after
     try:
-        with _data_folder(keep) as data:
+        with _data_folder(keep) as data, Phones() as phones:
             plan = _Plan(
                 config=config.resolve(),
                 data=data,
@@ -98,11 +100,13 @@ def demo(
                 speed=speed,
                 keep=keep,
             )
-            _Demo(plan, screen, stop).run(duration)
+            _Demo(plan, screen, stop, phones).run(duration)
     except _Asked:
         pass
     except _Failed as failed:
-        _show(Console(stderr=True, highlight=False, soft_wrap=True), f"[bold red]gridhub demo:[/] {escape(str(failed))}")
+        _show(
+            Console(stderr=True, highlight=False, soft_wrap=True), f"[bold red]gridhub demo:[/] {escape(str(failed))}"
+        )
         raise typer.Exit(1) from failed
 
 
@@ -125,9 +129,11 @@ class _Plan:
 class _Demo:
     """Starts the children one after the other, watches them, and stops them in reverse."""
 
-    def __init__(self, plan: _Plan, screen: Console, stop: _Stop) -> None:
-        self.plan, self.screen, self.stop = plan, screen, stop
+    def __init__(self, plan: _Plan, screen: Console, stop: _Stop, phones: Phones) -> None:
+        self.plan, self.screen, self.stop, self.phones = plan, screen, stop, phones
         self.children: list[Child] = []
+        self.began_s = monotonic_s()
+        self.fire_in_s: float | None = None
         self.broker: BrokerPlan = plan_broker(plan.data / "broker", plan.broker_port, kind=plan.broker_kind)
 
     def run(self, duration_s: float | None) -> None:
@@ -147,12 +153,14 @@ class _Demo:
             self._child("broker", self.broker.command, _plain_environment())
             self._wait_for(lambda: _answers(plan.broker_port), "the broker")
             status.update("preparing the ledger …")
-            environment = _hub_environment(plan, self.broker.protocol)
+            environment = _hub_environment(plan, self.broker.protocol, self.phones)
             token = _make_token(plan.data)
             status.update("starting the hub …")
             self._child("hub", (sys.executable, "-m", "hub", "run", "--config", str(plan.config)), environment)
             self._wait_for(lambda: _ready(plan.console_url), "the hub", lambda: _not_ready(plan.console_url))
             status.update("starting the simulated community …")
+            if plan.fire_after_s is not None:
+                self.fire_in_s = max(CALM_FOR_S, plan.fire_after_s - (monotonic_s() - self.began_s))
             self._child("simulator", self._simulate(), environment)
         self._introduce(token)
 
@@ -161,30 +169,26 @@ class _Demo:
         command = [sys.executable, "-m", "hub", "simulate", "--config", str(plan.config)]
         command += ["--broker", f"{HOST}:{plan.broker_port}", "--protocol", self.broker.protocol]
         command += ["--speed", str(plan.speed)]
-        if plan.fire_after_s is not None:
-            command += ["--kitchen-fire", "auto", "--at", str(plan.fire_after_s)]
+        if self.fire_in_s is not None:
+            command += ["--kitchen-fire", "auto", "--at", f"{self.fire_in_s:.1f}"]
         return command
 
     def _introduce(self, token: str) -> None:
         plan = self.plan
         fire = "no fire today"
-        if plan.fire_after_s is not None:
-            fire = f"a kitchen fire breaks out {plan.fire_after_s:g} s after the community is up"
-        data = f"{plan.data}" if plan.keep else "a temporary folder, removed at the end"
-        lines = Text.assemble(
-            ("console  ", "dim"),
-            (f"{plan.console_url}/sign-in#token={token}", "bold"),
-            ("\ntoken    ", "dim"),
-            token,
-            ("\nbroker   ", "dim"),
-            f"mqtt://{HOST}:{plan.broker_port} ({self.broker.name})",
-            ("\ndata     ", "dim"),
-            data,
-            ("\nnext     ", "dim"),
-            fire,
-            ("\n\nCtrl-C stops everything.", "dim"),
-        )
-        _show(self.screen, Panel(lines, title="GridHub", expand=False, border_style="green"))
+        if self.fire_in_s is not None:
+            fire = f"a kitchen fire breaks out in about {self.fire_in_s:.0f} s"
+        rows = {
+            "console": f"{plan.console_url}/sign-in#token={token}",
+            "token": token,
+            "broker": f"mqtt://{HOST}:{plan.broker_port} ({self.broker.name})",
+            "data": f"{plan.data}" if plan.keep else "a temporary folder, removed at the end",
+            "next": fire,
+        }
+        _show(self.screen, "\n[bold green]GridHub is up.[/] Open the console:\n")
+        for name, value in rows.items():
+            _show(self.screen, f"  [dim]{name:<8}[/] {escape(value)}")
+        _show(self.screen, "\nCtrl-C stops everything.\n")
 
     def _tell_news(self) -> None:
         for child in self.children:
@@ -192,6 +196,8 @@ class _Demo:
                 for line in child.new_lines():
                     told = "[bold red]" if "fire" in line else "[dim]"
                     _show(self.screen, f"{time.strftime('%H:%M:%S')} {told}{escape(line)}[/]")
+        for call in self.phones.calls():
+            _show(self.screen, f"{time.strftime('%H:%M:%S')} [bold]phone of {escape(call.to)}:[/] {escape(call.title)}")
 
     def _child(self, name: str, command: tuple[str, ...] | list[str], environment: dict[str, str]) -> None:
         self.stop.check()
@@ -285,7 +291,8 @@ def _ledger_url(data: Path) -> str:
     return f"sqlite:///{data / 'ledger.db'}"
 
 
-def _hub_environment(plan: _Plan, protocol: str) -> dict[str, str]:
+def _hub_environment(plan: _Plan, protocol: str, phones: Phones) -> dict[str, str]:
+    endpoints = {name: {"url": phones.url(name)} for name in _webhooks(plan.config)}
     return _plain_environment() | {
         "GRIDHUB_DATA_DIR": str(plan.data),
         "GRIDHUB_MQTT__HOST": HOST,
@@ -300,7 +307,16 @@ def _hub_environment(plan: _Plan, protocol: str) -> dict[str, str]:
         "GRIDHUB_API__HOST": HOST,
         "GRIDHUB_API__PORT": str(plan.console_port),
         "GRIDHUB_API__PUBLIC_URL": plan.console_url,
+        "GRIDHUB_CHANNELS": json.dumps({"webhook": {"endpoints": endpoints}}),
     }
+
+
+def _webhooks(config: Path) -> set[str]:
+    """Names of the webhooks that people and stations of the place are told by."""
+    registry = load(config / "registry")
+    contacts = [c for person in registry.people.values() for c in person.contacts]
+    contacts += [c for station in registry.stations.values() for c in station.contacts]
+    return {address for channel, address in contacts if channel == "webhook"}
 
 
 def _make_token(data: Path) -> str:
@@ -310,7 +326,7 @@ def _make_token(data: Path) -> str:
 
     ledger = Ledger.open(_ledger_url(data))
     try:
-        return Tokens(ledger).create(f"demo-{now_ms()}", "admin", (), (), now_ms=now_ms())
+        return Tokens(ledger).create(f"demo-{now_ms()}", "admin", ("*",), ("*",), now_ms=now_ms())
     finally:
         ledger.close()
 
