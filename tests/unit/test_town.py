@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import filecmp
+import gc
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -153,3 +155,17 @@ def apart(one: list[tuple[float, float]], other: list[tuple[float, float]]) -> b
 def inside(point: tuple[float, float], ring: list[tuple[float, float]]) -> bool:
     x, y = point
     return all((x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) >= -1e-10 for (x1, y1), (x2, y2) in pairwise(ring))
+
+
+def test_a_registry_costs_few_bytes_for_each_device(tmp_path: Path) -> None:
+    write_town(tmp_path, devices=8_000)
+    load(EXAMPLE)  # what is made once for all
+    tracemalloc.start()
+    try:
+        registry = load(tmp_path)
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(registry) == 8_000
+    assert used / len(registry) < 450  # places, people and outlines of this rather thinly equipped town included
