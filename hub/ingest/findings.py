@@ -82,8 +82,12 @@ class Findings:
             alarm = next((QUANTITIES[r.quantity].alarm for r in self.readings if r.quantity in LIFE_SAFETY), "")
             self.events.append(Event("test", alarm, None, True))
 
-    def tested(self) -> bool:
-        return any(r.quantity == "test" and r.value is True for r in self.readings)
+    def mark_tested(self) -> None:
+        """Marks the alarms of a message whose device says that it is being tested; its other readings are as real as ever."""
+        for n, reading in enumerate(self.readings):
+            known = QUANTITIES.get(reading.quantity)
+            if known is not None and known.alarm:
+                self.readings[n] = reading._replace(quality=reading.quality | _TEST)
 
 
 LIFE_SAFETY = frozenset(("smoke", "gas_alarm", "co_alarm", "heat_alarm", "water_leak", "manual_call"))

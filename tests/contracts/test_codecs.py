@@ -80,7 +80,7 @@ def alarms(said: tuple[Decoded, ...] | Reject) -> list[str]:
 
 def test_every_file_of_the_folder_is_in_the_table() -> None:
     folder = Path(codecs.__file__).parent
-    helpers = {"__init__", "context", "zigbee2mqtt_properties"}
+    helpers = {"__init__", "context", "native_careful", "zigbee2mqtt_properties"}
     modules = {file.stem for file in folder.glob("*.py")} - helpers
     assert modules == {kind.make.__module__.rsplit(".", 1)[-1] for kind in CODECS.values()}
 
