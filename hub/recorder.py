@@ -49,6 +49,7 @@ class Recorder:
         self._file, self._clock = cursor_file, clock
         self._alert_events, self._grid_status = alert_events, grid_status
         self._waiting: deque[Segment] = deque(maxlen=_MOST_WAITING)
+        self._taken: list[Segment] = []
         self.position, self._alert_at = self._saved()
         self._saved_at_ms = 0
         self._status_at_ms = 0
@@ -76,13 +77,15 @@ class Recorder:
         return 0.0 if moved else 0.25
 
     def _readings(self) -> bool:
-        segments = self._live() or self._behind()
-        if not segments:
+        if not self._taken:  # what was taken stays until it is written: read again, it would look like a repetition
+            self._taken = self._live() or self._behind()
+        if not self._taken:
             return False
-        batch = joined([s.batch for s in segments])
+        batch = joined([s.batch for s in self._taken])
         if len(batch):
             self.store.write(batch, self.registry())
-        self.position = segments[-1].next
+        self.position = self._taken[-1].next
+        self._taken = []
         CURSOR.labels(consumer=CONSUMER).set(self.position)
         return True
 

@@ -67,8 +67,8 @@ def _endpoints(config: Path, webhook: str) -> dict[str, Any]:
 class HubProcess:
     """`gridhub run --config …`. `start` returns when it is ready; `kill` is SIGKILL."""
 
-    def __init__(self, config: Path, *, role: str = "") -> None:
-        self.config, self.role = config, role
+    def __init__(self, config: Path, *, role: str = "", before: tuple[str, ...] = ()) -> None:
+        self.config, self.role, self._before = config, role, before
         self.settings = yaml.safe_load((config / "hub.yaml").read_text("utf-8"))
         self.log_file = config.parent / "hub.log"
         self.url = f"http://127.0.0.1:{self.settings['api']['port']}"
@@ -84,7 +84,7 @@ class HubProcess:
         arguments = [sys.executable, "-m", "hub", "run", "--config", str(self.config)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*arguments, *(["--role", self.role] if self.role else [])],
+                [*self._before, *arguments, *(["--role", self.role] if self.role else [])],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 cwd=CONFIG.parent,
             )  # fmt: skip
@@ -140,7 +140,19 @@ class HubProcess:
 
     def token(self, role: str = "admin", **limits: str) -> str:
         """A token made as an operator would: `gridhub token create`."""
-        arguments = [sys.executable, "-m", "hub", "token", "create", "--config", str(self.config), "--role", role, "--name", role]
+        arguments = [
+            sys.executable,
+            "-m",
+            "hub",
+            "token",
+            "create",
+            "--config",
+            str(self.config),
+            "--role",
+            role,
+            "--name",
+            role,
+        ]
         for name, value in limits.items():
             arguments += [f"--{name}", value]
         done = subprocess.run(arguments, capture_output=True, text=True, cwd=CONFIG.parent, check=True)
