@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHOWN_PER_FILE = 50
+NATIVE, ZIGBEE = "native-v1", "zigbee2mqtt"
 
 Folder = Annotated[Path, typer.Argument(help="The configuration folder.", metavar="DIR")]
 
@@ -173,7 +174,7 @@ def _unknown_endpoints(folder: Path, settings: Settings, registry: Registry) -> 
 
 def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[Complaint]:
     """Addresses that no source of hub.yaml can ever report: such a device would be silent for ever, and nobody would know why."""
-    from hub.ingest.codecs import CODECS, native, zigbee2mqtt
+    from hub.ingest.codecs import CODECS
 
     file = str(folder / "registry" / "devices.csv")
     roots: dict[str, list[str]] = {}
@@ -185,7 +186,7 @@ def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[C
             message, remedy = f"unknown codec '{codec}'", _near(codec, CODECS, f"use {', '.join(CODECS)}")
         elif codec not in roots:
             message, remedy = f"hub.yaml has no source of codec '{codec}'", "add one under sources"
-        elif codec == zigbee2mqtt.NAME and not any(rest.startswith(f"{root}/") for root in roots[codec]):
+        elif codec == ZIGBEE and not any(rest.startswith(f"{root}/") for root in roots[codec]):
             message = f"'{rest}' is under none of the roots {', '.join(roots[codec])}"
             remedy = "correct the address, or add a source in hub.yaml"
         else:
@@ -193,8 +194,8 @@ def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[C
         yield Complaint(
             file=file, line=None, key=f"{registry.ids[slot]}.addresses", message=f"{address}: {message}", remedy=remedy
         )
-    wanted = f"{native.NAME}:{settings.site}/hub/canary"
-    if native.NAME in roots and registry.slot_of_address.get(wanted) != registry.slot_of["canary"]:
+    wanted = f"{NATIVE}:{settings.site}/hub/canary"
+    if NATIVE in roots and registry.slot_of_address.get(wanted) != registry.slot_of["canary"]:
         yield Complaint(
             file=file,
             line=None,
