@@ -19,11 +19,12 @@ from hub.errors import ConfigError, JournalFull, Unavailable
 from hub.model.readings import Envelope
 from hub.stores.journal_chunk import MESSAGE, TICK, Chunk, Record, Row, encode
 from hub.stores.journal_reader import is_damage
+from hub.stores.journal_retention import Retention
 from hub.stores.journal_room import FolderLock, Reserve
-from hub.stores.journal_segment import SegmentWriter, bytes_of, remove, wal_remains
+from hub.stores.journal_segment import SegmentWriter, wal_remains
 from hub.stores.journal_shelf import Damaged, JournalStat, Segment, Shelf, Trimmed
 from hub.stores.journal_tail import Tail
-from hub.telemetry import JOURNAL_CUT, log
+from hub.telemetry import log
 
 __all__ = ["MESSAGE", "TICK", "Damaged", "Journal", "JournalConfig", "JournalStat", "Record", "Trimmed"]
 
@@ -55,6 +56,10 @@ class Journal:
         self._folder, self._config = folder, config
         self._shelf = Shelf(folder)
         self._tail = Tail(config.tail_records, int(config.tail_mib * _MIB))
+        cap_mib = 2 * config.retain_mib if config.cap_mib is None else config.cap_mib
+        self._retention = Retention(
+            self._shelf, days=config.retain_days, most_bytes=config.retain_mib * _MIB, cap_bytes=cap_mib * _MIB
+        )
         self._reserve = Reserve(folder, int(config.reserve_mib * _MIB))
         self._lock: FolderLock | None = None
         self._writer: SegmentWriter | None = None
@@ -62,8 +67,6 @@ class Journal:
         self._owner = threading.RLock()  # whoever changes files or the list of segments
         self._head = 0
         self._began = False  # whether the positions of this process mean anything yet
-        self._keep_from = 0
-        self._cut = 0
         self._full = ""
         self._last_at_ms: int | None = None
         self.identity = secrets.token_hex(8)
@@ -136,7 +139,7 @@ class Journal:
                 return
             except (sqlite3.Error, OSError) as error:
                 if _no_room(error):
-                    if self._delete_oldest_finished():
+                    if self._retention.make_room():
                         continue
                     self._reserve.give_up()
                 elif not tried_anew:
@@ -317,52 +320,7 @@ class Journal:
         `keep_from` is the smallest cursor. Beyond it segments go only above `cap_mib`: counted and said aloud.
         """
         with self._owner:
-            self._keep_from = keep_from
-            oldest_ms = now_ms - self._config.retain_days * 86_400_000
-            retain = self._config.retain_mib * _MIB
-            cap = self._config.retain_mib * 2 * _MIB if self._config.cap_mib is None else self._config.cap_mib * _MIB
-            total, deleted = self._shelf.bytes(), 0
-            while len(self._shelf.segments) > 1:
-                oldest, following = self._shelf.segments[:2]
-                size = bytes_of(oldest.path)
-                ended_ms = oldest.last_at_ms if oldest.last_at_ms is not None else following.first_at_ms
-                due = total > retain or (ended_ms is not None and ended_ms < oldest_ms)
-                if not (due and oldest.end <= keep_from) and total <= cap:
-                    break
-                if not self._delete(oldest, "too old or too much"):
-                    break
-                total -= size
-                deleted += 1
-            return deleted
-
-    def _delete_oldest_finished(self) -> bool:
-        """Makes room on a full disk with a segment that every consumer has read."""
-        segments = self._shelf.segments
-        return len(segments) > 1 and segments[0].end <= self._keep_from and self._delete(segments[0], "disk full")
-
-    def _delete(self, segment: Segment, why: str) -> bool:
-        self._shelf.drop(segment)
-        try:
-            remove(segment.path)
-        except OSError as error:
-            log.error(
-                "journal.not_deleted", file=str(segment.path), reason=str(error), remedy="check the folder's rights"
-            )
-            self._shelf.segments = (segment, *self._shelf.segments)
-            return False
-        unread = segment.end - max(segment.first, self._keep_from)
-        if unread > 0:
-            self._cut += unread
-            JOURNAL_CUT.inc(unread)
-            log.error(
-                "journal.cut",
-                file=segment.path.name,
-                unread_records=unread,
-                remedy="a consumer is far behind: see which (gridhub_cursor_position), or raise journal.retain_mib",
-            )
-        else:
-            log.info("journal.segment_deleted", file=segment.path.name, reason=why)
-        return True
+            return self._retention.trim(now_ms, keep_from)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -394,11 +352,16 @@ class Journal:
 
     def stat(self) -> JournalStat:
         """How the journal stands. Looks at the files: not for the hot path."""
+        found, writer = self._shelf.stat(), self._writer
+        first_at_ms = found.first_at_ms
+        if first_at_ms is None and writer is not None:
+            first_at_ms = writer.first_at_ms
         return replace(
-            self._shelf.stat(),
+            found,
             identity=self.identity,
+            first_at_ms=first_at_ms,
             last_at_ms=self._last_at_ms,
-            cut_records=self._cut,
+            cut_records=self._retention.cut_records,
             full=self._full,
         )
 

@@ -50,6 +50,8 @@ def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
         Record(1, TICK, T0 + 1_000, "", b"", False),
     ]
     assert journal.head == 2
+    stat = journal.stat()
+    assert (stat.first_at_ms, stat.last_at_ms, stat.segments, stat.full) == (T0, T0 + 1_000, 1, "")
 
 
 def test_an_empty_group_stores_nothing(tmp_path: Path) -> None:
