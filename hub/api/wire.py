@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from hub.model.alerts import Action, AlarmState, CaseState, Role
 from hub.model.deliveries import DeliveryState
@@ -18,8 +18,17 @@ Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_leng
 """Text on one line, e.g. a code or a search."""
 
 MAX_MS = 253_402_300_799_999
+
+
+def _written(value: object) -> object:
+    """Refuses a bare number, which would be read as seconds where milliseconds are meant."""
+    if isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError("a number must be milliseconds since 1970 UTC, from 0 to 253402300799999")
+    return value
+
+
 InstantIn = Annotated[
-    Annotated[int, Field(ge=0, le=MAX_MS)] | AwareDatetime,
+    Annotated[int, Field(ge=0, le=MAX_MS)] | Annotated[AwareDatetime, BeforeValidator(_written)],
     Field(union_mode="left_to_right", description="ISO 8601 with zone, or milliseconds since 1970 UTC", examples=[0]),
 ]
 

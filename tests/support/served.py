@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -37,7 +41,7 @@ ZONE = "Asia/Shanghai"
 STATION = "st-1"
 GRID = "440399001001001"  # served by st-1
 FAR_GRID = "440399001002001"  # served by another station
-SMOKE, FAR_SMOKE = "smoke-c1b1-01", "smoke-c3b1-01"
+SMOKE = "smoke-c1b1-01"
 
 
 @dataclass
@@ -119,12 +123,32 @@ class _Fragile:
         return guarded
 
 
+@cache
+def example_registry() -> Registry:
+    return load(CONFIG / "registry")
+
+
+@cache
+def example_rules() -> dict[str, RuleSpec]:
+    return {rule.spec.id: rule.spec for rule in load_rules(CONFIG / "rules").rules}
+
+
+@cache
+def _template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="gridhub-served-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Ledger.open(f"sqlite:///{folder}/template.db").close()
+    return folder / "template.db"
+
+
 @contextmanager
 def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url: str = "") -> Iterator[Hub]:
     """A hub with the example place and rules in `config/`, its ledger in `folder`. Nothing is sent to anybody."""
-    known = registry or load(CONFIG / "registry")
+    known = registry or example_registry()
     policy = load_policy(CONFIG / "escalation.yaml")
-    ledger = Ledger.open(url or f"sqlite:///{folder}/ledger.db")
+    if not url:
+        shutil.copy(_template(), folder / "ledger.db")
+    ledger = Ledger.open(url or f"sqlite:///{folder}/ledger.db", migrate=False)
     notifier, health, silent, away = ChangeNotifier(), {"ledger": PartHealth(state="ok")}, set[str](), list[str]()
     latest: dict[str, list[LatestValue]] = {}
 
@@ -149,7 +173,7 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
         site=Site(name="金桂街道", zone=ZONE, locale="zh-CN", public_url="http://127.0.0.1"),
         notifier=notifier,
     )
-    rules = {rule.spec.id: rule.spec for rule in load_rules(CONFIG / "rules").rules}
+    rules = example_rules()
     try:
         yield Hub(
             ledger=ledger,
@@ -175,7 +199,6 @@ class Served:
 
     app: FastAPI
     port: int
-    before_stop: Callable[[], None] = lambda: None
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
