@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -200,6 +201,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
         raise
 
     def start() -> None:
+        settle_memory()
         for starter in starters:
             starter()
 
@@ -217,6 +219,13 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
         _start=start,
         _closing=closing,
     )
+
+
+def settle_memory() -> None:
+    """Tells the garbage collector that what is loaded now stays, and to look less often: messages make no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class _Core:
@@ -304,6 +313,7 @@ class _Core:
             position = max(recorded_to, journal.tail)
             log.info("rules.seeded", conditions=taken, position=position)
         recorded_to = max(recorded_to, position)
+        journal.leap(recorded_to)  # a position that was recorded may never mean another record
         log.info("rules.recovered", replay_from=position, recorded_to=recorded_to, head=journal.head)
         return position, recorded_to
 

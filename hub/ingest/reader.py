@@ -18,6 +18,8 @@ from hub.telemetry import REJECTED
 HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
 _BIG = 1 << 62
+_RETAINED, _HISTORY, _DUPLICATE = int(Quality.RETAINED), int(Quality.HISTORY), int(Quality.DUPLICATE)
+_UNKNOWN = int(Quality.UNKNOWN)
 _PLAIN = frozenset((float, bool))
 _KEPT_BYTES = 65_536
 _MOST_KINDS = 1_000
@@ -63,17 +65,13 @@ class Reader:
 
     def __init__(self, decode: Decode, registry: Callable[[], Registry], screen: Screen) -> None:
         self.decode, self.registry, self.screen = decode, registry, screen
-        self.counts = {"messages": 0, "unmapped": 0, "duplicates": 0, "ignored": 0}
+        self.messages = 0
+        self.unmapped = 0
         self._clear()
 
     def _clear(self) -> None:
-        # one entry per stretch of readings that share them: slot, receive time, position, number, flags, time if none is given
-        self._slot: list[int] = []
-        self._received: list[int] = []
-        self._position: list[int] = []
-        self._count: list[int] = []
-        self._flags: list[int] = []
-        self._time: list[int] = []
+        # one per stretch of readings that share them: slot, receive time, position, number, flags, time if none is given
+        self._heads: list[tuple[int, int, int, int, int, int]] = []
         self._flat: list[Reading] = []
         self._quarantine: dict[tuple[str, str], _Aside] = {}
 
@@ -83,71 +81,64 @@ class Reader:
         if not records:
             return segments
         registry = self.registry()
+        slot_of, decode = registry.slot_of_address, self.decode
         first = records[0].position
-        last = records[0]
-        for record in records:
-            last = record
-            if record.kind == TICK:
+        last = records[-1]
+        for record in records:  # the hot loop: every message passes here once
+            _, kind, at_ms, topic, payload, retained = record
+            if kind == TICK:
                 segments.append(self._segment(registry, first, record, tick=True))
                 first = record.position + 1
-            else:
-                self._take(registry, record)
+                continue
+            self.messages += 1
+            if topic.startswith(HUB_TOPIC):
+                self._own(registry, record)
+                continue
+            said = decode(topic, payload, received_at_ms=at_ms, retained=retained)
+            if isinstance(said, Reject):
+                self._set_aside(record, said.reason, said.codec, said.detail, said.address)
+                continue
+            for one in said:
+                slot = slot_of.get(one.address)
+                if one.ignored:
+                    continue
+                if slot is None:
+                    remedy = "claim it or remove it from the broker"
+                    self._set_aside(record, "unknown device", one.codec, remedy, one.address)
+                else:
+                    self._said(registry, slot, one, record)
         if first <= last.position:
             segments.append(self._segment(registry, first, last, tick=False))
         return segments
 
-    def _take(self, registry: Registry, record: Record) -> None:
-        self.counts["messages"] += 1
-        topic, payload = record.topic, record.payload
-        if topic.startswith(HUB_TOPIC):
-            self._own(registry, record)
-            return
-        said = self.decode(topic, payload, received_at_ms=record.at_ms, retained=record.retained)
-        if isinstance(said, Reject):
-            self._set_aside(record, said.reason, said.codec, said.detail, said.address)
-            return
-        for one in said:
-            if one.ignored:
-                self.counts["ignored"] += 1
-                continue
-            slot = registry.slot_of_address.get(one.address)
-            if slot is None:
-                self._set_aside(
-                    record, "unknown device", one.codec, "claim it or remove it from the broker", one.address
-                )
-                continue
-            self._said(registry, slot, one, record)
-
     def _said(self, registry: Registry, slot: int, one: Decoded, record: Record) -> None:
-        received = record.at_ms
+        observed = one.observed_at_ms
         flags = 0
         if record.retained:
-            flags = int(Quality.RETAINED)
+            flags = _RETAINED
             interval = int(registry.expected_interval_ms[slot])
-            if self.screen.retained_is_old(one.observed_at_ms, received, interval, one.retained_state):
-                flags |= int(Quality.HISTORY)
-        elif self.screen.is_repeated(slot, one.dedupe_key, one.observed_at_ms, one.seq, record.payload):
-            flags = int(Quality.DUPLICATE)
-            self.counts["duplicates"] += 1
-        at = one.observed_at_ms if one.observed_at_ms is not None else received
+            if self.screen.retained_is_old(observed, record.at_ms, interval, one.retained_state):
+                flags |= _HISTORY
+        elif self.screen.is_repeated(slot, one.dedupe_key, observed, one.seq, record.payload):
+            flags = _DUPLICATE
         if one.readings:
-            self._stretch(slot, record, flags, at, one.readings)
+            self._stretch(slot, record, flags, observed, one.readings)
         if one.history:
-            self._stretch(slot, record, flags | int(Quality.HISTORY), at, one.history)
+            self._stretch(slot, record, flags | _HISTORY, observed, one.history)
         if one.unknown:
-            unknown = tuple(Reading(name, None, None, int(Quality.UNKNOWN)) for name in one.unknown if name != "*")
-            self._stretch(slot, record, flags, received, unknown)
+            unknown = tuple(Reading(name, None, None, _UNKNOWN) for name in one.unknown if name != "*")
+            self._stretch(slot, record, flags, None, unknown)
         if one.availability is not None:
-            online = (Reading("online", one.availability, None),)
-            self._stretch(slot, record, flags & ~int(Quality.HISTORY), received, online)
+            self._stretch(slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
 
-    def _stretch(self, slot: int, record: Record, flags: int, time_ms: int, readings: tuple[Reading, ...]) -> None:
-        self._slot.append(slot)
-        self._received.append(record.at_ms)
-        self._position.append(record.position)
-        self._count.append(len(readings))
-        self._flags.append(flags)
-        self._time.append(time_ms)
+    def _stretch(
+        self, slot: int, record: Record, flags: int, observed_at_ms: int | None, readings: tuple[Reading, ...]
+    ) -> None:
+        """Takes `readings` that share device, record, flags and, where they say none themselves, time."""
+        position, _, at_ms, _, _, _ = record
+        self._heads.append(
+            (slot, at_ms, position, len(readings), flags, at_ms if observed_at_ms is None else observed_at_ms)
+        )
         self._flat += readings
 
     def _own(self, registry: Registry, record: Record) -> None:
@@ -155,7 +146,7 @@ class Reader:
         slot, code = registry.slot_of.get("hub"), CODE.get(record.topic.removeprefix(HUB_TOPIC))
         if slot is None or code is None:
             return
-        self._stretch(slot, record, 0, record.at_ms, (Reading(BY_CODE[code].name, float(record.payload)),))
+        self._stretch(slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
 
     def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
         REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc()
@@ -200,22 +191,22 @@ class Reader:
     def _batch(self, registry: Registry, last: Record) -> ReadingBatch:
         if not self._flat:
             return ReadingBatch.empty()
-        count = self._count
+        slots, times_in, positions, count, flags, given = np.array(self._heads, np.int64).T
         names, values, times, qualities, _, _ = zip(*self._flat, strict=True)
-        slot = np.repeat(np.array(self._slot, np.int32), count)
-        received = np.repeat(np.array(self._received, np.int64), count)
-        position = np.repeat(np.array(self._position, np.int64), count)
-        quality = np.array(qualities, np.uint16) | np.repeat(np.array(self._flags, np.uint16), count)
+        slot = np.repeat(slots.astype(np.int32), count)
+        received = np.repeat(times_in, count)
+        position = np.repeat(positions, count)
+        quality = np.array(qualities, np.uint16) | np.repeat(flags.astype(np.uint16), count)
         if None in times:
-            own = zip(times, np.repeat(self._time, count).tolist(), strict=True)
-            observed = np.array([given if given is not None else stretch for given, stretch in own], np.int64)
+            own = zip(times, np.repeat(given, count).tolist(), strict=True)
+            observed = np.array([said if said is not None else stretch for said, stretch in own], np.int64)
         else:
             observed = np.array(times, np.int64)
         codes = list(map(CODE.get, names))
         value = self._numbers(registry, names, codes, values, quality, slot, received, position)
         if None in codes:
             mapped = np.array([code is not None for code in codes])
-            self.counts["unmapped"] += int((~mapped).sum())
+            self.unmapped += int((~mapped).sum())
             slot, received, position = slot[mapped], received[mapped], position[mapped]
             quality, observed, value = quality[mapped], observed[mapped], value[mapped]
             codes = [code for code in codes if code is not None]

@@ -1,7 +1,7 @@
 """A bare publisher and a bare subscriber on plain sockets, each run as a process of its own.
 
-    python -m tests.bench.raw_peer publish PORT QOS FILE [RATE]   sends the packets of FILE (made by `pack`), prints JSON
-    python -m tests.bench.raw_peer subscribe PORT QOS COUNT       counts publishes (acknowledging QoS 1), prints JSON
+python -m tests.bench.raw_peer publish PORT QOS FILE [RATE]   sends the packets of FILE (made by `pack`), prints JSON
+python -m tests.bench.raw_peer subscribe PORT QOS COUNT       counts publishes (acknowledging QoS 1), prints JSON
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def subscribe(port: int, qos: int, count: int) -> dict[str, float]:
 if __name__ == "__main__":
     what, port, qos = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     if what == "publish":
-        found = publish(port, qos, pickle.loads(Path(sys.argv[4]).read_bytes()), float(sys.argv[5]) if len(sys.argv) > 5 else 0)
+        found = publish(
+            port, qos, pickle.loads(Path(sys.argv[4]).read_bytes()), float(sys.argv[5]) if len(sys.argv) > 5 else 0
+        )
     else:
         found = subscribe(port, qos, int(sys.argv[4]))
     print(json.dumps(found), flush=True)
