@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from hub.dispatch.routing import (
     Recipient,
     Spot,
     Tell,
+    Ways,
     console_of,
     contacts_of,
     path_of,
@@ -49,7 +50,8 @@ _NEEDED: dict[Unless, Literal["unacknowledged", "not_on_scene", "live"]] = {
 class StandardPlanner:
     """The planner of `config/escalation.yaml`. Reads the registry anew each time, so a shift change is felt at once.
 
-    `channels` are those that the hub has. Every plan for an alert that has just been raised reaches somebody: the console
+    `channels` are those that the hub has, `targets` the receivers that it knows by name (`channels.known_targets`): a contact
+    beyond them is a gap, and somebody else is told. Every plan for an alert that has just been raised reaches somebody: the console
     at least, and a person or station as soon as anybody in the registry has a contact on the channels of the step.
     """
 
@@ -60,12 +62,13 @@ class StandardPlanner:
         zone: str,
         *,
         channels: Collection[str] = tuple(CHANNELS),
+        targets: Mapping[str, frozenset[str]] | None = None,
         locale: str = DEFAULT_LOCALE,
     ) -> None:
         self._registry = registry
         self._policy = policy
         self._zone = zone
-        self._channels = frozenset(channels)
+        self._ways = Ways(frozenset(channels), targets or {})
         self._locale = locale
 
     def subject(self, event: ConditionEvent) -> Subject:
@@ -139,23 +142,21 @@ class StandardPlanner:
         contact elsewhere; and always the station's console. What was planned before is not doubled: the outbox knows it.
         """
         registry, spot = self._registry(), _spot(alert)
-        channels = self._channels - ({SIREN} if alert.test else set())
-        same = recipient_of(registry, delivery.recipient, channels, self._locale)
+        ways = self._ways.only(TEST_CHANNELS) if alert.test else self._ways
+        same = recipient_of(registry, delivery.recipient, ways, self._locale)
         tried = (delivery.channel, delivery.target)
         found = Reached()
         if same is not None:
             others = tuple(c for c in same.contacts if c != tried and c[0] not in (delivery.channel, CONSOLE))
             found = Reached((replace(same, contacts=others),)) if others else found
         if not found.somebody and not alert.test:
-            found += self._stand_in(registry, alert, delivery, channels, now_ms)
+            found += self._stand_in(registry, alert, delivery, ways)
         found += Reached((console_of(registry, spot, self._locale),))
         due_ms = now_ms + FALLBACK_AFTER_MS
         needed: Literal["always", "live"] = "always" if delivery.needed_while == "always" else "live"
         return _deliveries(alert, delivery.transition, found, due_ms, needed, every_contact=True)
 
-    def _stand_in(
-        self, registry: Registry, alert: Alert, delivery: Delivery, channels: frozenset[str], now_ms: int
-    ) -> Reached:
+    def _stand_in(self, registry: Registry, alert: Alert, delivery: Delivery, ways: Ways) -> Reached:
         spot = _spot(alert)
         station = station_of(registry, spot)
         ids = [station.head] if station else []
@@ -163,7 +164,7 @@ class StandardPlanner:
         if delivery.recipient in ids:
             ids = ids[ids.index(delivery.recipient) + 1 :]  # a stand-in that fails hands on upwards, never back
         for person in (registry.people[i] for i in ids if i in registry.people):
-            free = tuple(c for c in contacts_of(person, channels) if c != (delivery.channel, delivery.target))
+            free = tuple(c for c in contacts_of(person, ways) if c != (delivery.channel, delivery.target))
             if free:
                 return Reached((Recipient(id=person.id, name=person.name, contacts=free[:1], locale=person.locale),))
         return Reached()
@@ -171,22 +172,30 @@ class StandardPlanner:
     def _reach(self, alert: Alert, step: Step, now_ms: int) -> Reached:
         """The people of `step`; where nobody can be reached, further up the ladder until somebody can."""
         registry, spot = self._registry(), _spot(alert)
-        channels = self._channels & set(step.channels) if step.channels else self._channels
+        ways = self._ways.only(step.channels) if step.channels else self._ways
 
         def asked(tell: Tell) -> Reached:
-            return reach(registry, tell, spot, now_ms, self._zone, channels=channels, locale=self._locale)
+            return reach(registry, tell, spot, now_ms, self._zone, ways=ways, locale=self._locale)
 
         found = _sum(asked(tell) for tell in step.tell)
-        if channels - {CONSOLE}:
+        if ways.away:
             if "station" in step.tell and station_of(registry, spot) is None:
                 found += asked("community") + asked("street")
-            for tell in _CLIMB:
-                if found.somebody:
-                    break
-                found += asked(tell)
-        if CONSOLE in channels and not any(r.is_station for r in found.recipients):
+            if not found.somebody:
+                found += self._climb(asked)
+        if CONSOLE in ways.channels and not any(r.is_station for r in found.recipients):
             found += Reached((console_of(registry, spot, self._locale),))
         return found
+
+    def _climb(self, asked: Callable[[Tell], Reached]) -> Reached:
+        """The first group up the ladder in which somebody can be reached; what was missing on the way is said with it."""
+        missing: tuple[str, ...] = ()
+        for tell in _CLIMB:
+            higher = asked(tell)
+            missing += higher.gaps
+            if higher.somebody:
+                return Reached(higher.recipients, missing)
+        return Reached((), missing)
 
     def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
         night = self._policy.night.at(since_ms(alert), self._zone)
@@ -217,14 +226,14 @@ class StandardPlanner:
 
     def _test(self, alert: Alert, transition: str, now_ms: int) -> Plan:
         registry, spot = self._registry(), _spot(alert)
-        channels = self._channels & set(TEST_CHANNELS)
+        ways = self._ways.only(TEST_CHANNELS)
         station = station_of(registry, spot)
         if station is None:
             found = Reached(
                 (console_of(registry, spot, self._locale),), (f"no station serves grid {spot.grid or '(none)'}",)
             )
         else:
-            itself = recipient_of(registry, station.id, channels, self._locale)
+            itself = recipient_of(registry, station.id, ways, self._locale)
             found = Reached((itself,) if itself else ())
         return Plan(
             deliveries=_deliveries(alert, transition, found, now_ms, "always", every_contact=True), gaps=found.gaps

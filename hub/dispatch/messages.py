@@ -227,8 +227,8 @@ def _responsible(alert: Alert, registry: Registry, now_ms: int, zone: str, say: 
     station = station_of(registry, spot)
     if station is not None:
         crew = [registry.people[i] for i in on_duty(station, now_ms, zone) if i in registry.people]
-        shown = " / ".join(_called(person, locale) for person in crew[:3])
-        parts.append(f"{station.name.in_(locale)} {shown or say('(nobody on duty)')}")
+        shown = " / ".join(_called(person, locale) for person in crew[:3]) or say("(nobody on duty)")
+        parts.append(f"{station.name.in_(locale)} {shown}")
     return say("Responsible: {people}").format(people=" · ".join(parts)) if parts else ""
 
 

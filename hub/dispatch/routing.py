@@ -5,8 +5,8 @@ What is missing on the way is said as text beside the answer (a *gap*), never ra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Literal, get_args
 
@@ -27,6 +27,25 @@ HUB_DEVICE = "hub"
 CONSOLE = "console"
 NOBODY = "hub"
 """Recipient of a console delivery where no station is responsible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How this hub can tell somebody: its channels, and for those whose receivers have names (webhook) the names it knows."""
+
+    channels: frozenset[str]
+    targets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def lead_to(self, channel: str, target: str) -> bool:
+        return channel in self.channels and target in self.targets.get(channel, (target,))
+
+    def only(self, channels: Collection[str]) -> Ways:
+        return Ways(self.channels & frozenset(channels), self.targets)
+
+    @property
+    def away(self) -> bool:
+        """Whether they reach people away from the console."""
+        return bool(self.channels - {CONSOLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +120,9 @@ def place_text(registry: Registry, code: str) -> Name:
     return Name(zh=" ".join(p.name.zh for p in short), en=", ".join(p.name.en for p in short))
 
 
-def contacts_of(person: Person, channels: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """The contacts of `person` on `channels`: verified ones first, else in the order of the registry."""
-    usable = [contact for contact in person.contacts if contact[0] in channels]
+def contacts_of(person: Person, ways: Ways) -> tuple[tuple[str, str], ...]:
+    """The usable contacts of `person`: verified ones first, else in the order of the registry."""
+    usable = [contact for contact in person.contacts if ways.lead_to(*contact)]
     return tuple(sorted(usable, key=lambda contact: contact[0] not in person.verified))
 
 
@@ -124,47 +143,45 @@ def console_of(registry: Registry, spot: Spot, locale: str) -> Recipient:
     )
 
 
-def recipient_of(registry: Registry, recipient: str, channels: Collection[str], locale: str) -> Recipient | None:
-    """The station or person with id `recipient`, with its contacts on `channels`."""
+def recipient_of(registry: Registry, recipient: str, ways: Ways, locale: str) -> Recipient | None:
+    """The station or person with id `recipient`, with its usable contacts."""
     station = registry.stations.get(recipient)
     if station is not None:
         own = dict(station.contacts)
         own.setdefault(CONSOLE, "")
-        contacts = tuple((channel, target) for channel, target in own.items() if channel in channels)
+        contacts = tuple(contact for contact in own.items() if ways.lead_to(*contact))
         return Recipient(id=station.id, name=station.name, contacts=contacts, locale=locale, is_station=True)
     person = registry.people.get(recipient)
     if person is None:
         return None
-    return Recipient(id=person.id, name=person.name, contacts=contacts_of(person, channels), locale=person.locale)
+    return Recipient(id=person.id, name=person.name, contacts=contacts_of(person, ways), locale=person.locale)
 
 
-def reach(
-    registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, channels: Collection[str], locale: str
-) -> Reached:
-    """Who is meant by `tell` at `spot` at this moment, over `channels`. `locale` is for stations, people bring their own."""
+def reach(registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, ways: Ways, locale: str) -> Reached:
+    """Who is meant by `tell` at `spot` at this moment, over `ways`. `locale` is for stations, people bring their own."""
     match tell:
         case "station":
             station = station_of(registry, spot)
             if station is None:
                 return Reached(gaps=(f"no station serves grid {spot.grid or '(none)'}",))
-            return _station(registry, station, at_ms, zone, channels, locale)
+            return _station(registry, station, at_ms, zone, ways, locale)
         case "backup_station" | "backup_stations":
-            return _backups(registry, spot, at_ms, zone, channels, locale, first_only=tell == "backup_station")
+            return _backups(registry, spot, at_ms, zone, ways, locale, first_only=tell == "backup_station")
         case "anyone":
-            return _anyone(registry, spot, at_ms, zone, channels, locale)
+            return _anyone(registry, spot, at_ms, zone, ways, locale)
         case level:
-            return _responsible(registry, level, spot, channels)
+            return _responsible(registry, level, spot, ways)
 
 
-def _station(
-    registry: Registry, station: Station, at_ms: int, zone: str, channels: Collection[str], locale: str
-) -> Reached:
-    itself = recipient_of(registry, station.id, channels, locale)
-    crew, gaps = on_duty(station, at_ms, zone), []
+def _station(registry: Registry, station: Station, at_ms: int, zone: str, ways: Ways, locale: str) -> Reached:
+    itself = recipient_of(registry, station.id, ways, locale)
+    unknown = [contact for contact in station.contacts if contact[0] in ways.channels and not ways.lead_to(*contact)]
+    gaps = [f"station {station.id} has a contact that this hub does not know ({_names(unknown)})"] if unknown else []
+    crew = on_duty(station, at_ms, zone)
     if not crew:
         gaps.append(f"nobody is on duty at station {station.id}; telling all its members")
         crew = tuple(dict.fromkeys(filter(None, (station.head, *station.members))))
-    people = _people(registry, crew, channels)
+    people = _people(registry, crew, ways)
     return Reached((*filter(None, (itself,)), *people.recipients), (*gaps, *people.gaps))
 
 
@@ -173,7 +190,7 @@ def _backups(
     spot: Spot,
     at_ms: int,
     zone: str,
-    channels: Collection[str],
+    ways: Ways,
     locale: str,
     *,
     first_only: bool,
@@ -187,29 +204,29 @@ def _backups(
         if backup is None:
             found += Reached(gaps=(f"backup station {backup_id} does not exist",))
             continue
-        found += _station(registry, backup, at_ms, zone, channels, locale)
+        found += _station(registry, backup, at_ms, zone, ways, locale)
         if first_only and found.somebody:
             break
     return found
 
 
-def _responsible(registry: Registry, level: Tell, spot: Spot, channels: Collection[str]) -> Reached:
+def _responsible(registry: Registry, level: Tell, spot: Spot, ways: Ways) -> Reached:
     levels = ("micro_grid", "grid") if level == "grid" else (level,)
     places = {p.code: p for p in (*path_of(registry, spot.grid), *path_of(registry, spot.place)) if p.level in levels}
     ids = tuple(dict.fromkeys(p.responsible for p in reversed(places.values()) if p.responsible))
     if not ids:
         where = ", ".join(places) or spot.grid or spot.place or "(unknown place)"
         return Reached(gaps=(f"nobody is responsible for {level.replace('_', ' ')} {where}",))
-    return _people(registry, ids, channels)
+    return _people(registry, ids, ways)
 
 
-def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, channels: Collection[str], locale: str) -> Reached:
+def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, ways: Ways, locale: str) -> Reached:
     """The last resort: the nearest other station with anybody reachable, else everybody with a contact."""
     for station in sorted(registry.stations.values(), key=lambda s: (-_nearness(s, spot.grid), s.id)):
-        found = _station(registry, station, at_ms, zone, channels, locale)
+        found = _station(registry, station, at_ms, zone, ways, locale)
         if found.somebody:
             return Reached(found.recipients, (f"no responsible person can be reached; telling station {station.id}",))
-    found = _people(registry, tuple(sorted(registry.people)), channels)
+    found = _people(registry, tuple(sorted(registry.people)), ways)
     said = "no responsible person can be reached; telling everybody who has a contact"
     return Reached(found.recipients, (said,) if found.somebody else ("nobody at all can be reached",))
 
@@ -225,30 +242,32 @@ def _nearness(station: Station, grid: str) -> int:
     )
 
 
-def _people(registry: Registry, ids: tuple[str, ...], channels: Collection[str]) -> Reached:
-    if not set(channels) - {CONSOLE}:
+def _people(registry: Registry, ids: tuple[str, ...], ways: Ways) -> Reached:
+    if not ways.away:
         return Reached()  # a console belongs to a station; nobody misses a call that was not meant for people
     recipients, gaps = [], []
     for person_id in ids:
         person = registry.people.get(person_id)
         if person is None:
             gaps.append(f"person {person_id} does not exist")
-        elif contacts := contacts_of(person, channels):
+        elif contacts := contacts_of(person, ways):
             recipients.append(Recipient(id=person.id, name=person.name, contacts=contacts, locale=person.locale))
         elif not person.contacts:
             gaps.append(f"person {person_id} has no contact")
         else:
-            gaps.append(f"person {person_id} has no contact on {', '.join(sorted(channels))}")
+            gaps.append(f"person {person_id} has no contact that this hub can use ({_names(person.contacts)})")
     return Reached(tuple(recipients), tuple(gaps))
+
+
+def _names(contacts: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(sorted(channel for channel, _ in contacts))  # an address may be a phone number: not for the audit
 
 
 def _grid_above(registry: Registry, place: str) -> str:
     return next((p.code for p in reversed(path_of(registry, place)) if p.level == "grid"), "")
 
 
-def audit(
-    registry: Registry, at_ms: int, zone: str, *, channels: Collection[str]
-) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+def audit(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> Iterator[tuple[str, tuple[str, ...], bool]]:
     """For every device: its id, the gaps on the way to station, backup and grid worker, and whether anybody is reached.
 
     The same functions as a live alert uses; asked for several moments it shows the weeks to come.
@@ -259,7 +278,7 @@ def audit(
         if spot not in known:
             found = Reached()
             for tell in ("station", "grid", "backup_station", "community", "street"):
-                found += reach(registry, tell, spot, at_ms, zone, channels=channels, locale="en")
+                found += reach(registry, tell, spot, at_ms, zone, ways=ways, locale="en")
             known[spot] = ((*found.gaps, *_thin_shift(registry, spot, at_ms, zone)), found.somebody)
         yield (device.id, *known[spot])
 

@@ -197,6 +197,19 @@ def test_a_channel_that_the_hub_does_not_have_is_not_planned() -> None:
     assert {channel for _, channel in told(plan.deliveries)} == {"console", "webhook"}
 
 
+def test_receivers_that_are_not_configured_are_passed_over_until_somebody_is_reached() -> None:
+    known = {"webhook": frozenset({"hook-street-officer"})}
+    plan = planner(small_registry(), targets=known).raised(an_alert(), NOW_MS)
+    assert told(plan.deliveries) == [("north", "console"), ("street-officer", "webhook")]
+    assert "person worker-a has no contact that this hub can use (webhook)" in plan.gaps
+
+
+def test_when_nobody_can_be_reached_consoles_are_not_told_all_over_the_town() -> None:
+    plan = planner(small_registry(), targets={"webhook": frozenset()}).raised(an_alert(severity="P3"), NOW_MS)
+    assert told(plan.deliveries) == [("north", "console")]
+    assert "nobody at all can be reached" in plan.gaps
+
+
 def test_reinforcement_grows_with_every_call() -> None:
     first = planner().reinforced(an_alert(), 1, NOW_MS)
     assert told(first.deliveries) == [*EAST, *EAST_CREW, ("community-officer", "webhook")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hub.dispatch.routing import Spot, audit, contacts_of, place_text, reach, recipient_of, spot_of
+from hub.dispatch.routing import Spot, Ways, audit, contacts_of, place_text, reach, recipient_of, spot_of
 from hub.model.places import Device, Name, Person, Place, Shift, Station
 from hub.registry.snapshot import Registry
 from tests.support.registry import (
@@ -21,13 +21,13 @@ from tests.support.registry import (
 
 ZONE = "Asia/Shanghai"
 NOW = 1_704_067_200_000  # 2024-01-01 08:00 in Shanghai
-ALL = ("console", "webhook", "siren")
+ALL = Ways(frozenset({"console", "webhook", "siren"}))
 
 
 def reached(
-    registry: Registry, tell: str, device: str = "smoke-1", *, channels: tuple[str, ...] = ALL
+    registry: Registry, tell: str, device: str = "smoke-1", *, ways: Ways = ALL
 ) -> tuple[list[str], tuple[str, ...]]:
-    found = reach(registry, tell, spot_of(registry, device), NOW, ZONE, channels=channels, locale="zh-CN")  # type: ignore[arg-type]
+    found = reach(registry, tell, spot_of(registry, device), NOW, ZONE, ways=ways, locale="zh-CN")  # type: ignore[arg-type]
     return [r.id for r in found.recipients], found.gaps
 
 
@@ -109,13 +109,13 @@ def test_a_person_without_a_usable_contact_is_said_by_id() -> None:
     assert who == ["north"]
     assert gaps == (
         "person crew-1 has no contact",
-        "person crew-2 has no contact on console, siren, webhook",
+        "person crew-2 has no contact that this hub can use (pigeon)",
         "person crew-x does not exist",
     )
 
 
 def test_people_are_not_missed_where_only_the_console_is_asked_for() -> None:
-    assert reached(small_registry(), "station", channels=("console",)) == (["north"], ())
+    assert reached(small_registry(), "station", ways=ALL.only(("console",))) == (["north"], ())
 
 
 def test_a_verified_contact_comes_first() -> None:
@@ -128,7 +128,7 @@ def test_a_verified_contact_comes_first() -> None:
 
 def test_a_station_always_has_a_console_and_only_channels_that_the_hub_has() -> None:
     registry = small_registry()
-    found = recipient_of(registry, "north", ("console", "siren"), "zh-CN")
+    found = recipient_of(registry, "north", ALL.only(("console", "siren")), "zh-CN")
     assert found is not None
     assert found.contacts == (("console", ""),)
 
@@ -154,9 +154,9 @@ def test_a_place_is_named_from_the_compound_down() -> None:
 def test_the_audit_finds_every_device_and_its_gaps() -> None:
     _, east = stations()
     registry = small_registry()
-    assert all(somebody and not gaps for _, gaps, somebody in audit(registry, NOW, ZONE, channels=ALL))
+    assert all(somebody and not gaps for _, gaps, somebody in audit(registry, NOW, ZONE, ways=ALL))
     without_north: dict[str, tuple[str, ...]] = {
-        device: gaps for device, gaps, _ in audit(with_stations(east), NOW, ZONE, channels=ALL)
+        device: gaps for device, gaps, _ in audit(with_stations(east), NOW, ZONE, ways=ALL)
     }
     assert without_north["smoke-1"][0] == f"no station serves grid {GRID_A}"
 
@@ -164,7 +164,7 @@ def test_the_audit_finds_every_device_and_its_gaps() -> None:
 def test_the_audit_sees_a_thin_shift() -> None:
     north, east = stations()
     thin = replace(north, roster=(Shift(people=("crew-1", "crew-2"), start_min=0, end_min=0),))
-    gaps = {d: g for d, g, _ in audit(with_stations(thin, east), NOW, ZONE, channels=ALL)}["smoke-1"]
+    gaps = {d: g for d, g, _ in audit(with_stations(thin, east), NOW, ZONE, ways=ALL)}["smoke-1"]
     assert gaps == ("only 2 of 3 on duty at station north",)
 
 
@@ -172,3 +172,13 @@ def test_a_device_of_no_grid_takes_the_grid_above_its_place() -> None:
     device: Device = replace(a_device("lost"), grid="", place=GRID_C)
     registry = Registry.of([device, *hub_and_canary()], places=places(), people=people(), stations=stations())
     assert spot_of(registry, "lost").station == "east"
+
+
+def test_a_contact_at_a_receiver_that_is_not_configured_is_a_gap_and_not_a_way() -> None:
+    ways = Ways(ALL.channels, {"webhook": frozenset({"crew-north", "hook-crew-1"})})
+    who, gaps = reached(small_registry(), "station", ways=ways)
+    assert who == ["north", "crew-1"]
+    assert gaps == tuple(f"person crew-{n} has no contact that this hub can use (webhook)" for n in (2, 3, 4))
+    who, gaps = reached(small_registry(), "station", ways=Ways(ALL.channels, {"webhook": frozenset()}))
+    assert who == ["north"]
+    assert gaps[0] == "station north has a contact that this hub does not know (webhook)"

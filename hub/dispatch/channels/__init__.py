@@ -66,4 +66,9 @@ def check_channels(
     return configs, complaints
 
 
-__all__ = ["CHANNELS", "Channel", "Row", "Tools", "check_channels", "open_channels"]
+def known_targets(configs: Mapping[str, ChannelConfig]) -> dict[str, frozenset[str]]:
+    """Channel → the receivers that it knows by name, for the planner; channels that take any target are left out."""
+    return {name: targets for name, config in configs.items() if (targets := config.targets()) is not None}
+
+
+__all__ = ["CHANNELS", "Channel", "Row", "Tools", "check_channels", "known_targets", "open_channels"]

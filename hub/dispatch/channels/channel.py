@@ -36,6 +36,10 @@ class ChannelConfig(Strict):
         """Secrets and files that are named and not there."""
         return []
 
+    def targets(self) -> frozenset[str] | None:
+        """The targets that can be told, where they have names; None when any target may be right."""
+        return None
+
 
 class Channel(Protocol):
     """One way to tell somebody.

@@ -75,6 +75,9 @@ class Config(ChannelConfig):
                 found.append((("endpoints", name, "url_env" if endpoint.url_env else "url_file"), wrong, "correct it"))
         return found
 
+    def targets(self) -> frozenset[str]:
+        return frozenset(self.endpoints)
+
 
 class Webhook:
     """Posts a message as JSON, and believes only an answer that says yes (`hub.dispatch.answers`)."""
