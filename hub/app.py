@@ -19,7 +19,7 @@ from hub.alerts.desk import Desk
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
 from hub.clock import Clock, now_ms
-from hub.dispatch.channels import Tools, open_channels
+from hub.dispatch.channels import Tools, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.messages import composer
@@ -114,7 +114,10 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
 
         # -- people's side
         couriers: list[Courier] = []
-        planner = StandardPlanner(lambda: live.current, policy, settings.timezone, locale=settings.locale)
+        targets = known_targets(check_channels(settings.channels, document)[0])
+        planner = StandardPlanner(
+            lambda: live.current, policy, settings.timezone, targets=targets, locale=settings.locale
+        )
         desk = Desk(
             ledger,
             planner,

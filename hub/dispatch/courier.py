@@ -25,8 +25,10 @@ POLL_S = 0.25
 """How long at most a delivery waits that nobody announced: one whose lease ended, or that another process wrote."""
 
 SEND_LIMIT_S = 10.0
-LEASE_MS = 15_000
-BEGUN_LEASE_MS = int(SEND_LIMIT_S * 1_000) + 10_000
+LEASE_MS = 5_000
+"""What a crash had claimed waits for this long at most. A lane that is slower keeps its place: it is leased again."""
+
+BEGUN_LEASE_MS = int(SEND_LIMIT_S * 1_000) + 3_000
 _CLAIM = 64
 _BUSY = 4
 """With so much inside, a lane gets nothing more but fires: what waits in the table can be overtaken, or taken by another hub."""
