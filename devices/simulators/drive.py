@@ -109,9 +109,13 @@ class Drive:
         self._ended_s, self._ended = monotonic_s(), self.publisher.counts.published
 
     def end(self, *, timeout_s: float = 1.0) -> None:
-        """Says goodbye for every node and waits for the last confirmations. Raises BrokerAway when they do not come."""
-        self._send(self.fleet.leave(now_ms()))
-        self.publisher.flush(timeout_s)
+        """Says goodbye for every node that is connected and waits for the last confirmations. Raises BrokerAway when
+        they do not come within `timeout_s`."""
+        publisher = self.publisher
+        publisher.stop, publisher.patience_s = (lambda: False), timeout_s
+        publisher.poll()
+        self._send(m for m in self.fleet.leave(now_ms()) if publisher.is_up(self._connection[m.node]))
+        publisher.flush(timeout_s)
 
     def summary(self, wanted_per_s: float) -> Summary:
         elapsed_s = max((self._ended_s or monotonic_s()) - self._start_s, 1e-9) if self._start_s else 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import selectors
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -36,6 +36,10 @@ class BrokerAway(Unavailable):
 
 class BrokerRefused(GridHubError):
     """The broker was reached and said no: credentials, protocol version, client id. Trying again would not help."""
+
+
+class Interrupted(GridHubError):
+    """`stop` of the publisher said so while it waited for the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,11 +207,17 @@ class Publisher:
 
     `publish` waits while the window is full: that is the back-pressure. A lost connection is made again with back-off and
     its unconfirmed QoS 1 messages are sent again (so the broker may see one twice); after `patience_s` without a broker
-    `publish` and `flush` raise `BrokerAway`. Not for several threads.
+    `publish` and `flush` raise `BrokerAway`, or `Interrupted` as soon as `stop()` is true. Not for several threads.
     """
 
     def __init__(
-        self, link: Link, *, window: int = 1_000, client_id: str = "gridhub-sim", patience_s: float = 30.0
+        self,
+        link: Link,
+        *,
+        window: int = 1_000,
+        client_id: str = "gridhub-sim",
+        patience_s: float = 30.0,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         if not 1 <= window <= 65_535:
             raise ValueError(f"window {window} is outside 1–65535")
@@ -215,6 +225,7 @@ class Publisher:
         self.window = window
         self.client_id = client_id
         self.patience_s = patience_s
+        self.stop = stop
         self.counts = Counts()
         self.in_flight = 0
         self.unwritten: set[_Connection] = set()
@@ -236,6 +247,9 @@ class Publisher:
     def connected(self) -> int:
         """How many of the connections are up right now."""
         return sum(c.up for c in self._connections.values())
+
+    def is_up(self, node: str = "") -> bool:
+        return node in self._connections and self._connections[node].up
 
     def open(self, node: str = "", *, will: Message | None = None, client_id: str | None = None) -> None:
         """Connects `node` and waits for the broker's yes. Raises `BrokerAway` or `BrokerRefused`."""
@@ -342,6 +356,8 @@ class Publisher:
             if monotonic_s() > give_up_s:
                 state = "does not confirm" if connection.up else "is away"
                 raise BrokerAway(f"the MQTT broker at {self.link} {state} for {self.patience_s:g} s")
+            if self.stop():
+                raise Interrupted("stopped while waiting for the broker")
             self._round(0.05)
 
     def _round(self, timeout_s: float) -> None:

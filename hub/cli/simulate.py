@@ -24,7 +24,7 @@ from devices.simulators.behaviours import BEHAVIOURS, Cue, NoSuchDevice
 from devices.simulators.drive import Drive
 from devices.simulators.drive import Progress as Sent
 from devices.simulators.fleet import Fleet
-from devices.simulators.publisher import BrokerAway, BrokerRefused, Link, Publisher, Tls
+from devices.simulators.publisher import BrokerAway, BrokerRefused, Interrupted, Link, Publisher, Tls
 from devices.simulators.world import World
 from hub.clock import now_ms
 from hub.errors import ConfigError
@@ -216,7 +216,9 @@ def _run(
     wanted = rate if rate is not None else fleet.natural_rate * speed
     trouble = ""
     with (
-        Publisher(link, window=window, client_id=f"gridhub-sim-{seed}-{os.getpid()}") as publisher,
+        Publisher(
+            link, window=window, client_id=f"gridhub-sim-{seed}-{os.getpid()}", stop=lambda: bool(stopped)
+        ) as publisher,
         _shown(errors, quiet=as_json and not sys.stderr.isatty()) as show,
     ):
         drive = Drive(
@@ -228,12 +230,19 @@ def _run(
             on_progress=show,
         )
         _say(f"{len(fleet)} devices behind {len(fleet.nodes)} nodes to {link}, about {wanted:.1f} messages/s", as_json)
-        drive.begin(start_ms, lambda: bool(stopped))
         try:
+            drive.begin(start_ms, lambda: bool(stopped))
             drive.run(duration_s=duration_s, stop=lambda: bool(stopped))
+        except Interrupted:
+            pass
+        except BrokerAway as away:
+            if not publisher.connected and not publisher.counts.published:
+                raise  # it never began
+            trouble = str(away)
+        try:
             drive.end()
         except BrokerAway as away:
-            trouble = str(away)
+            trouble = trouble or str(away)
         summary = drive.summary(wanted)
     if as_json:
         print(json.dumps(asdict(summary), ensure_ascii=False), flush=True)

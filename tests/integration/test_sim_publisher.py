@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from devices.simulators.publisher import BrokerAway, BrokerRefused, Link, Message, Publisher
+from devices.simulators.publisher import BrokerAway, BrokerRefused, Interrupted, Link, Message, Publisher
 from tests.support.mosquitto import Mosquitto, free_port, running_mosquitto
 
 pytestmark = pytest.mark.needs_mosquitto
@@ -124,6 +124,19 @@ def test_a_broker_that_stays_away_is_reported_after_the_patience():
         publisher.poll(0.2)
         with pytest.raises(BrokerAway, match="is away"):
             publisher.publish(Message("a", b""))
+
+
+def test_it_can_be_stopped_while_it_waits_for_the_broker():
+    stopped = threading.Event()
+    with running_mosquitto() as broker, Publisher(a_link(broker), stop=stopped.is_set) as publisher:
+        publisher.open()
+        broker.kill()
+        publisher.poll(0.2)
+        threading.Timer(0.3, stopped.set).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            publisher.publish(Message("a", b""))
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

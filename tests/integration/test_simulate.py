@@ -128,6 +128,25 @@ def test_a_broker_that_goes_away_and_comes_back_is_no_trouble():
     assert summary["acked"] == summary["published"]
 
 
+def test_it_can_be_stopped_while_the_broker_is_away():
+    with running_mosquitto() as broker:
+        listener = Listener(broker.port)
+        running = subprocess.Popen(
+            command("--broker", broker.address, "--rate", "100"), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 30
+        while not listener.topics("/tele"):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        listener.close()
+        broker.kill()
+        time.sleep(0.5)
+        running.terminate()
+        began = time.monotonic()
+        running.communicate(timeout=10)
+        assert time.monotonic() - began < 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
