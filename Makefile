@@ -39,8 +39,8 @@ format: dev ## Put the code into shape
 bench: dev ## Measure; ends with one JSON object
 	@exec $(PY) -m tests.bench $(ARGS)
 
-messages: dev ## Compile the catalogues of translations
-	@.venv/bin/pybabel compile --directory hub/locales --domain gridhub
+messages: dev ## Collect the texts of code and pages, compile the translations
+	@$(PY) tools/messages.py
 
 lock: dev ## Renew the lock files from pyproject.toml
 	@$(PY) tools/lock.py

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from devices.simulators import behaviours
-from devices.simulators.behaviours import BEHAVIOURS, Cue, NoSuchDevice
+from devices.simulators.behaviours import BEHAVIOURS, BehaviourKind, Cue, NoSuchDevice
 from devices.simulators.fleet import Fleet
 from devices.simulators.world import World
 from hub.model.quantities import QUANTITIES
@@ -110,3 +110,16 @@ def test_a_fleet_speaks_it(name):
     fleet = Fleet(world, [BEHAVIOURS[name].make(world, NOON_MS, Cue())], start_ms=NOON_MS)
     assert list(fleet.greet(NOON_MS))
     assert list(fleet.advance(NOON_MS + 61_000))
+
+
+def test_the_example_of_the_guide_works():
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "simulators.md").read_text("utf-8")
+    code = guide.partition("```python\n")[2].partition("```")[0]
+    names = {"World": World, "Cue": Cue, "BehaviourKind": BehaviourKind}
+    exec(compile("from __future__ import annotations\n" + code, "docs/simulators.md", "exec"), names)
+    kind = names["BEHAVIOUR"]
+    world = a_world()
+    leak = kind.make(world, NOON_MS, Cue(at_s=5))
+    assert [e.quantities for e in world.step([leak], NOON_MS + 5_000)] == [("water_leak",)]
+    assert [e.quantities for e in world.step([leak], NOON_MS + 605_000)] == [("water_leak",)]
+    assert leak.finished(NOON_MS + 605_000)
