@@ -22,22 +22,8 @@ from hub.api.auth import FailureLimit
 from hub.api.parts import ApiParts
 from hub.api.routes_alerts import presenter_of
 from hub.api.stream import Broadcast
-from hub.api.wire import AlertOut
+from hub.api.wire import AlertOut, ProblemOut
 from hub.model.alerts import Alert
-
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": text,
-        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
-    }
-    for status, text in (
-        (401, "Not signed in, or the token is not accepted"),
-        (403, "The role may not do this"),
-        (413, "The request is too large"),
-        (422, "The request was not understood"),
-        (503, "The hub's store does not answer; see Retry-After"),
-    )
-}
 
 
 def create_app(parts: ApiParts) -> FastAPI:
@@ -65,7 +51,22 @@ def create_app(parts: ApiParts) -> FastAPI:
     problems.install(app, pages.problem_page)
     shield.install(app)
     for module in (routes_board, routes_alerts, routes_stream, routes_registry, routes_session, routes_operations):
-        app.include_router(module.router, prefix="/api/v1", responses=_REFUSALS)
+        app.include_router(module.router, prefix="/api/v1", responses=problems.described(401, 403, 413, 422, 503))
     app.include_router(routes_operations.probes)
     pages.install(app)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the shape of the problems that routes refer to."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        parts = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] |= {**parts.pop("$defs"), "ProblemOut": parts}
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                if path.startswith("/api/") and (method, path) != ("post", "/api/v1/session"):
+                    operation["security"] = [{"token": []}]
+    return app.openapi_schema or {}

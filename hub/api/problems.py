@@ -234,6 +234,24 @@ def of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, f"http-{error.status_code}", title, detail, remedy, headers=error.headers)
 
 
+_REFUSALS = {
+    401: "Not signed in, or the token is not accepted",
+    403: "The role may not do this",
+    404: "There is no such thing in your grids",
+    409: "The present state of the alert does not allow it",
+    413: "The request is too large",
+    422: "The request was not understood; `errors` names the fields",
+    429: "Too many failures; see Retry-After",
+    503: "The hub's store does not answer; see Retry-After",
+}
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These refusals for a route's description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
+
+
 Page = Callable[[Request, Problem], Response | None]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
@@ -10,7 +10,7 @@ from hub.api import problems
 from hub.api.auth import ActingCaller, Caller, Parts
 from hub.api.parts import ApiParts
 from hub.api.present import Presenter
-from hub.api.wire import ActionIn, AlertDetail, AlertOut, InstantIn, Line, Page, ProblemOut, ms_of
+from hub.api.wire import ActionIn, AlertDetail, AlertOut, InstantIn, Line, Page, ms_of
 from hub.errors import IllegalAction, NotAllowed, NotFound
 from hub.model.alerts import Action, Actor, Alert, CaseState
 from hub.model.rules import Severity
@@ -18,6 +18,7 @@ from hub.model.rules import Severity
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 AlertId = Annotated[str, Path(pattern=r"^[0-9a-zA-Z_-]{1,32}$")]
+CURSOR: dict[str, Any] = {"pattern": "^[0-9]{1,18}-[0-9a-f]+$", "examples": ["1767225600000-ea89042b8bbb0e8f71ae"]}
 VERBS: dict[str, Action] = {
     "acknowledge": "acknowledge",
     "on-scene": "on_scene",
@@ -47,7 +48,7 @@ def list_alerts(
     text: Annotated[Line | None, Query(description="Part of title, place or device id")] = None,
     test: Annotated[bool | None, Query(description="Only tests (true), or without them (false)")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[Line | None, Query(description="The cursor `next` of the page before")] = None,
+    before: Annotated[Line | None, Query(description="`next` of the page before", json_schema_extra=CURSOR)] = None,
 ) -> Page[AlertOut]:
     try:
         page = parts.queries.list(
@@ -87,7 +88,7 @@ def detail_of(parts: ApiParts, alert: Alert) -> AlertDetail:
     "/{alert_id}",
     response_model=AlertDetail,
     summary="One alert with its timeline and notifications",
-    responses={404: {"model": ProblemOut}},
+    responses=problems.described(404),
 )
 def one_alert(parts: Parts, caller: Caller, alert_id: AlertId) -> AlertDetail:
     return detail_of(parts, seen(parts, caller, alert_id))
@@ -97,7 +98,7 @@ def one_alert(parts: Parts, caller: Caller, alert_id: AlertId) -> AlertDetail:
     "/{alert_id}/{verb}",
     response_model=AlertDetail,
     summary="Acknowledge, report on scene, mark as false alarm, call for reinforcement, or close",
-    responses={404: {"model": ProblemOut}, 409: {"model": ProblemOut}},
+    responses=problems.described(404, 409),
 )
 def act(parts: Parts, caller: ActingCaller, alert_id: AlertId, verb: Verb, body: ActionIn | None = None) -> AlertDetail:
     seen(parts, caller, alert_id)

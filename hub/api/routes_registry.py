@@ -15,7 +15,7 @@ from hub.api.auth import Caller, Parts
 from hub.api.parts import ApiParts
 from hub.api.present import Presenter
 from hub.api.routes_alerts import presenter_of
-from hub.api.wire import DeviceDetail, DeviceOut, GridOut, Line, Page, ProblemOut, ReadingOut, StationOut
+from hub.api.wire import DeviceDetail, DeviceOut, GridOut, Line, Page, ReadingOut, StationOut
 from hub.errors import Unavailable
 from hub.i18n import _
 from hub.model.alerts import Actor
@@ -88,7 +88,7 @@ def _matching(
     "/devices/{device_id}",
     response_model=DeviceDetail,
     summary="One device with its latest readings",
-    responses={404: {"model": ProblemOut}},
+    responses=problems.described(404),
 )
 def one_device(parts: Parts, caller: Caller, device_id: DeviceId) -> DeviceDetail:
     registry, present = parts.registry(), presenter_of(parts)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from hub.api import problems
 from hub.api.auth import COOKIE, Caller, FailureLimit, Parts, from_elsewhere, set_session
 from hub.api.present import me
-from hub.api.wire import Me, ProblemOut, SignIn
+from hub.api.wire import Me, SignIn
 from hub.telemetry import log
 
 router = APIRouter(tags=["session"])
@@ -22,7 +22,7 @@ def who(caller: Caller) -> Me:
     "/session",
     response_model=Me,
     summary="Exchange a token for a session cookie (for people; machines send the token itself)",
-    responses={429: {"model": ProblemOut}},
+    responses=problems.described(429),
 )
 def sign_in(request: Request, response: Response, parts: Parts, body: SignIn) -> Me:
     if from_elsewhere(request):

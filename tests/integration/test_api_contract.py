@@ -1,0 +1,71 @@
+"""The API keeps its own description: generated requests, right and wrong, get the answers that the OpenAPI document names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from hub.clock import now_ms
+from tests.support.served import Hub, hub_at
+
+EXAMPLES = 15
+API = "/api/v1"
+OPERATIONS = {
+    ("GET", f"{API}/board"),
+    ("GET", f"{API}/alerts"),
+    ("GET", f"{API}/alerts/{{alert_id}}"),
+    ("POST", f"{API}/alerts/{{alert_id}}/{{verb}}"),
+    ("GET", f"{API}/stream"),
+    ("GET", f"{API}/devices"),
+    ("GET", f"{API}/devices/{{device_id}}"),
+    ("GET", f"{API}/grids"),
+    ("GET", f"{API}/stations"),
+    ("GET", f"{API}/me"),
+    ("POST", f"{API}/session"),
+    ("DELETE", f"{API}/session"),
+    ("GET", f"{API}/quarantine"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+}
+ENDLESS = {("GET", f"{API}/stream")}  # see test_api_stream.py
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    with hub_at(tmp_path_factory.mktemp("contract"), now_ms) as found:
+        for device in [d.id for d in found.registry.devices() if d.kind == "smoke_alarm"][:3]:
+            found.says(device)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def described(hub: Hub) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", hub.app)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OPERATIONS - ENDLESS))
+@pytest.mark.parametrize("who", ["admin", "viewer", "stranger"])
+def test_every_operation_answers_as_described(
+    hub: Hub, described: schemathesis.BaseSchema, method: str, path: str, who: str
+) -> None:
+    headers = {} if who == "stranger" else {"Authorization": f"Bearer {hub.token(who, grids=('*',))}"}  # type: ignore[arg-type]
+
+    @given(case=described[path][method].as_strategy())
+    @settings(
+        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+    )
+    def answers(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=headers, excluded_checks=[ignored_auth])
+
+    answers()
+
+
+def test_the_description_names_every_route_and_nothing_that_is_not_there(hub: Hub) -> None:
+    paths = TestClient(hub.app).get("/api/v1/openapi.json").json()["paths"]
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == OPERATIONS
