@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from hub.ingest.codecs import CODECS, Codec, CodecContext
-from hub.ingest.payload import MAX_BYTES, TOO_LARGE
 from hub.ingest.topics import Filter
 from hub.model.readings import Decoded, Reject
 
 _REMEMBERED_TOPICS: Final = 200_000
 _UNKNOWN_TOPIC: Final = Reject(codec="-", reason="unknown topic", detail="no source is configured for it")
+
+
+class _Decode(Protocol):
+    def __call__(
+        self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
+    ) -> tuple[Decoded, ...] | Reject: ...
+
+
+def _unknown_topic(topic: str, payload: bytes, *, received_at_ms: int, retained: bool) -> Reject:
+    return _UNKNOWN_TOPIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,7 @@ class Router:
             (source.root, CODECS[source.codec].make(source.root, context)) for source in ordered
         ]
         self._filters = tuple(dict.fromkeys(f for source in sources for f in CODECS[source.codec].filters(source.root)))
-        self._of_topic: dict[str, Codec | None] = {}
+        self._of_topic: dict[str, _Decode] = {}
 
     @property
     def filters(self) -> tuple[Filter, ...]:
@@ -47,24 +56,17 @@ class Router:
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool = False
     ) -> tuple[Decoded, ...] | Reject:
         """What the message says, per device; or why it says nothing that can be understood."""
-        try:
-            codec = self._of_topic[topic]
-        except KeyError:
-            codec = self._find(topic)
-        if codec is None:
-            return _UNKNOWN_TOPIC
-        if len(payload) > MAX_BYTES:
-            return Reject(codec=codec.name, reason=TOO_LARGE, detail=f"{len(payload)} bytes, at most {MAX_BYTES}")
-        return codec.decode(topic, payload, received_at_ms=received_at_ms, retained=retained)
+        read = self._of_topic.get(topic) or self._find(topic)
+        return read(topic, payload, received_at_ms=received_at_ms, retained=retained)
 
-    def _find(self, topic: str) -> Codec | None:
+    def _find(self, topic: str) -> _Decode:
         found = next(
             (
-                codec
+                codec.decode
                 for root, codec in self._codecs
                 if topic.startswith(root) and topic[len(root) : len(root) + 1] == "/"
             ),
-            None,
+            _unknown_topic,
         )
         if len(self._of_topic) >= _REMEMBERED_TOPICS:
             self._of_topic.clear()

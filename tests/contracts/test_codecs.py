@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -212,6 +213,20 @@ def test_a_message_cut_short_anywhere_never_raises_an_alarm(row: dict[str, str])
         # Only whole objects say something: of two in a row the first may still be one.
         if row["id"] != "own-gen-two-objects":
             assert not alarms(said), payload[:length]
+
+
+@given(row=st.sampled_from([p.values[0] for p in GOLDEN_ROWS]), random=st.randoms(use_true_random=False))
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_garbled_message_gets_a_sound_answer(row: dict[str, str], random: Random) -> None:
+    payload = bytearray(base64.b64decode(row["payload_b64"]) if "payload_b64" in row else row["payload"].encode())
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(payload) + 1)
+        payload[at : at + random.randint(0, 2)] = random.choice(
+            [b"", b"null", b"{", b'"', b",", b"1e999", b"NaN", b"-Infinity", b"[", b"true", b"\xff", b"-", b"9" * 20]
+        )
+    kind = CODECS[row["system"]]
+    codec = kind.make(kind.root_of(row["topic"]), CodecContext())
+    assert_sound(row["system"], codec.decode(row["topic"], bytes(payload), received_at_ms=NOW_MS, retained=False))
 
 
 HEAVY = {

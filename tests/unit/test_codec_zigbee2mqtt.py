@@ -116,6 +116,13 @@ def test_null_is_unknown_and_clears_nothing() -> None:
     assert [r.quantity for r in found.readings] == ["linkquality"]
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_what_is_no_number_is_unknown(number: bytes) -> None:
+    found = said(b'{"temperature":' + number + b',"humidity":40}')
+    assert found.unknown == ("temperature_c",)
+    assert [r.quantity for r in found.readings] == ["humidity_pct"]
+
+
 def test_a_test_button_does_not_page() -> None:
     found = said({"smoke": True, "test": True})
     assert [r.quality & Quality.TEST for r in found.readings if r.quantity == "smoke"] == [Quality.TEST]

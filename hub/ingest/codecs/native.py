@@ -76,14 +76,17 @@ class NativeCodec:
     def __init__(self, root: str = NATIVE_ROOT, context: CodecContext | None = None) -> None:
         self.root = root
         self._careful = CarefulReader((context or CodecContext()).zone)
-        self._where: dict[str, Where | Reject] = {}
+        self._where: dict[str, Where] = {}
 
     def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
     ) -> tuple[Decoded, ...] | Reject:
-        where = self._where.get(topic) or self._locate(topic)
-        if isinstance(where, Reject):
-            return where
+        where = self._where.get(topic)
+        if where is None:
+            located = self._locate(topic)
+            if isinstance(located, Reject):
+                return located
+            where = located
         found: tuple[Decoded, ...] | None = None
         if len(payload) <= _QUICK_BYTES:
             _, address, device, gateway, site, _, quick = where
@@ -94,12 +97,13 @@ class NativeCodec:
                     quick = _LEVELS
                 else:
                     ts, m = said.ts, said.m
-                    quality = 0
-                    if ts is None:
-                        quality, timely = _CLOCK, True
-                    else:
-                        timely = EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS
-                    if timely and said.v == 1 and not said.hist and not said.test and _MEASURED.issuperset(m):
+                    quality = _CLOCK if ts is None else 0
+                    if (
+                        (ts is None or EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS)
+                        and said.v == 1
+                        and not (said.hist or said.test)
+                        and _MEASURED.issuperset(m)
+                    ):
                         return (
                             Decoded(
                                 codec=NAME,
@@ -190,24 +194,21 @@ class NativeCodec:
 
     def _locate(self, topic: str) -> Where | Reject:
         parsed = parse_native(topic, self.root)
-        found: Where | Reject
         if isinstance(parsed, Reject):
-            found = parsed
-        else:
-            itself = parsed.device == NODE_ITSELF
-            found = Where(
-                parsed,
-                parsed.address,
-                parsed.node if itself else parsed.device,
-                "" if itself else parsed.node,
-                parsed.site,
-                parsed.channel == "state",
-                _QUICK.get(parsed.channel, _CAREFUL),
-            )
+            return parsed
+        itself = parsed.device == NODE_ITSELF
+        found = Where(
+            parsed,
+            parsed.address,
+            parsed.node if itself else parsed.device,
+            "" if itself else parsed.node,
+            parsed.site,
+            parsed.channel == "state",
+            _QUICK.get(parsed.channel, _CAREFUL),
+        )
         if len(self._where) >= _REMEMBERED_TOPICS:
             self._where.clear()
-        if len(topic) <= 512:
-            self._where[topic] = found
+        self._where[topic] = found
         return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.codecs.zigbee2mqtt_properties import BATTERY, MAINS, PLAIN, SPECIAL, Kind
 from hub.ingest.findings import EDGE_ALARMS, Findings
-from hub.ingest.instants import ABSENT, instant
+from hub.ingest.instants import ABSENT, AHEAD_MS, EARLIEST_MS, Instant, instant
 from hub.ingest.payload import (
     MAX_BYTES,
     STRICT_ERRORS,
@@ -101,7 +101,10 @@ class Zigbee2MqttCodec:
         self, where: _Where, body: dict[str, Any], warnings: tuple[str, ...], received_at_ms: int
     ) -> tuple[Decoded, ...]:
         seen = body.get("last_seen")
-        at = ABSENT if seen is None else instant(seen, received_at_ms, self._context.zone)
+        if type(seen) is int and EARLIEST_MS <= seen <= received_at_ms + AHEAD_MS:
+            at = Instant(seen)
+        else:
+            at = ABSENT if seen is None else instant(seen, received_at_ms, self._context.zone)
         at_ms = at.at_ms
         quality = 0 if at_ms is not None else _CLOCK
         shape = tuple(body)
@@ -115,7 +118,7 @@ class Zigbee2MqttCodec:
             value = body[name]
             fits = type(value)
             if step == _NUMBER_STEP:
-                if (fits is float or (fits is int and -_BIG < value < _BIG)) and value not in odd:
+                if (fits is float or fits is int) and -_BIG < value < _BIG and value not in odd:
                     readings.append(_new(Reading, (quantity, value, at_ms, quality, "", None)))
                     continue
             elif step == _SWITCH_STEP:
