@@ -130,6 +130,10 @@ class Reader:
             self._stretch(slot, record, flags, None, unknown)
         if one.availability is not None:
             self._stretch(slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
+        for event in one.events:
+            if event.type == "alarm_unclear":  # neither on nor off: unknown to the rules, but never silence
+                detail = str(dict(event.detail or {}))
+                self._set_aside(record, f"unclear alarm value: {event.alarm}", one.codec, detail, one.address)
 
     def _stretch(
         self, slot: int, record: Record, flags: int, observed_at_ms: int | None, readings: tuple[Reading, ...]
