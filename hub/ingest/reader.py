@@ -13,7 +13,7 @@ from hub.model.quantities import BY_CODE, CODE, coded
 from hub.model.readings import Decoded, Quality, QuarantineRow, Reading, ReadingBatch, Reject
 from hub.registry.snapshot import Registry
 from hub.stores.journal import TICK, Record
-from hub.telemetry import REJECTED
+from hub.telemetry import REJECTED, log
 
 HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
@@ -94,7 +94,12 @@ class Reader:
             if topic.startswith(HUB_TOPIC):
                 self._own(registry, record)
                 continue
-            said = decode(topic, payload, received_at_ms=at_ms, retained=retained)
+            try:
+                said = decode(topic, payload, received_at_ms=at_ms, retained=retained)
+            except Exception as fault:  # a codec never raises; should one do so, the records behind it must go on
+                log.exception("reader.codec_failed", topic=topic[:200], position=record.position)
+                self._set_aside(record, "fault of the hub", "-", f"the codec failed: {fault!r}", "")
+                continue
             if isinstance(said, Reject):
                 self._set_aside(record, said.reason, said.codec, said.detail, said.address)
                 continue

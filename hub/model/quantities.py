@@ -157,7 +157,10 @@ def coded(quantity: Quantity, value: object) -> float | None:
     if isinstance(value, bool):
         return float(value) if quantity.kind == "switch" else None
     if isinstance(value, int | float):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            return None
         if number != number or number in (float("inf"), float("-inf")):
             return None
         return None if quantity.kind == "switch" and number not in (0.0, 1.0) else number
