@@ -81,7 +81,6 @@ class Broadcast:
         self._write_out = write_out
         self._clients: set[Client] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
         self._read_to = 0
         self._blind = False  # the ledger cannot be read: what the clients see may be old
         self._state: tuple[int, HubState | None] = (0, None)
@@ -147,16 +146,17 @@ class Broadcast:
             return actor
 
     def _start(self, now: int) -> None:
-        if self._reader is None or self._reader.done():
+        loop = asyncio.get_running_loop()
+        if self._reader is None or self._reader.done() or self._reader.get_loop() is not loop:
             self._read_to = now
-            self._reader = asyncio.get_running_loop().create_task(self._read(), name="broadcast")
+            self._reader = loop.create_task(self._read(), name="broadcast")
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, wake = asyncio.get_running_loop(), asyncio.Event()
 
         def woken() -> None:
             try:
-                loop.call_soon_threadsafe(self._wake.set)
+                loop.call_soon_threadsafe(wake.set)
             except RuntimeError:  # the loop closed between two changes: nobody listens any more
                 pass
 
@@ -165,10 +165,10 @@ class Broadcast:
             while self._clients and not self._notifier.closed:
                 await self._step()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
+                    await asyncio.wait_for(wake.wait(), POLL_S)
                 except TimeoutError:
                     pass
-                self._wake.clear()
+                wake.clear()
         finally:
             stop()
             for client in self._clients:

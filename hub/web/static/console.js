@@ -29,7 +29,6 @@ setHubTime(start.board.now_ms);
 
 const siren = new Siren((blocked) => {
   $("sound-banner").hidden = !blocked;
-  drawMenu();
 });
 const actions = new Actions(
   (after) => {

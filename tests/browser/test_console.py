@@ -1,0 +1,376 @@
+"""The console in a real browser, against a real web server, desk and ledger: what a crew sees and taps."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hub.api import PartHealth
+from hub.clock import now_ms
+from hub.model.places import Name
+from hub.registry.snapshot import Registry
+from tests.support.browser import DESK, PHONE, browser
+from tests.support.served import GRID, SMOKE, STATION, Hub, Served, example_registry, hub_at, served
+
+pytestmark = pytest.mark.needs_browser
+
+OTHER_SMOKE = "smoke-c1b1-02"
+
+
+class MovableClock:
+    """The real time, and a shift that a test can make."""
+
+    shift_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.shift_ms
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with hub_at(tmp_path, MovableClock()) as found:
+        yield found
+
+
+@pytest.fixture
+def server(hub: Hub) -> Iterator[Served]:
+    with served(hub) as found:
+        yield found
+
+
+def crew_token(hub: Hub, role: Any = "station") -> str:
+    return hub.token(role, stations=(STATION,))
+
+
+def enter(page: Page, server: Served, token: str, path: str = "/") -> Page:
+    """Opens the console as a link with the token does, and waits until it is live."""
+    page.goto(f"{server.url}{path}#token={token}")
+    expect(page.locator("#line")).to_have_attribute("data-state", "live")
+    return page
+
+
+def card(page: Page, alert_id: str) -> Any:
+    return page.locator(f'#open .card[data-id="{alert_id}"]')
+
+
+def button(page: Page, alert_id: str, action: str) -> Any:
+    return card(page, alert_id).locator(f'[data-action="{action}"]')
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_an_alert_appears_by_itself_is_acknowledged_and_moves_on(
+    hub: Hub, server: Served, size: tuple[int, int], locale: str
+) -> None:
+    say: Callable[[str, str], str] = lambda zh, en: zh if locale == "zh-CN" else en  # noqa: E731
+    with browser(size, locale=locale) as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        expect(page.locator(".empty.calm")).to_contain_text(say("当前没有未结案告警", "No open alerts"))
+        page.evaluate("window.notReloaded = true")
+
+        alert_id = hub.says()
+        expect(card(page, alert_id)).to_be_visible(timeout=3_000)
+        expect(card(page, alert_id)).to_contain_text(say("烟雾报警", "Smoke alarm"))
+        expect(card(page, alert_id)).to_contain_text(say("幸福里 1栋 1单元", "Xingfu Lane, Building 1, Unit 1"))
+        expect(card(page, alert_id).locator(".limit")).to_contain_text(say("受理倒计时", "Acknowledge within"))
+        expect(page.locator("#severities .P1 b")).to_have_text("1")
+        expect(page).to_have_title(re.compile("🔥1"))
+        expect(page.locator("#said")).to_contain_text("P1")
+
+        button(page, alert_id, "acknowledge").click()
+        expect(card(page, alert_id).locator(".state.accepted")).to_have_text(say("已受理", "Acknowledged"))
+        button(page, alert_id, "on_scene").click()
+        expect(card(page, alert_id).locator(".state.on_scene")).to_have_text(say("已到场", "On scene"))
+        expect(card(page, alert_id).locator(".limit")).to_have_count(0)
+        assert hub.parts.queries.one(alert_id).case_state == "on_scene"  # type: ignore[union-attr]
+
+        assert page.evaluate("window.notReloaded") is True
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+        assert faults == []
+
+
+def test_a_false_alarm_asks_why_and_keeps_the_answer(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        button(page, alert_id, "false_alarm").click()
+        ask = page.locator("#ask")
+        expect(ask).to_be_visible()
+        send = ask.get_by_role("button", name="确认误报")
+        expect(send).to_be_disabled()
+        ask.get_by_role("button", name="取消").click()
+        expect(ask).to_be_hidden()
+        assert hub.parts.queries.one(alert_id).live  # type: ignore[union-attr]
+
+        button(page, alert_id, "false_alarm").click()
+        ask.get_by_role("button", name="做饭油烟").click()
+        ask.locator("textarea").fill("厨房做饭，已开窗")
+        send.click()
+        expect(card(page, alert_id)).to_have_count(0)
+        expect(page.locator("#recent")).to_contain_text("厨房做饭，已开窗")
+        after = hub.parts.queries.one(alert_id)
+        assert after is not None
+        assert (after.case_state, after.close_reason) == ("false_alarm", "厨房做饭，已开窗")
+
+
+def test_what_a_colleague_does_shows_up_here(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        here = enter(context.new_page(), server, crew_token(hub))
+        there = enter(context.new_page(), server, crew_token(hub, "officer"))
+        button(there, alert_id, "acknowledge").click()
+        expect(card(here, alert_id).locator(".state.accepted")).to_be_visible(timeout=3_000)
+
+
+def test_a_tap_on_an_alert_that_somebody_else_closed_says_so_in_place(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        expect(card(page, alert_id)).to_be_visible()
+        # The stream is cut, so that the page does not know yet.
+        page.route("**/api/v1/stream*", lambda route: route.abort())
+        page.route("**/api/v1/board", lambda route: route.abort())
+        page.evaluate("window.dispatchEvent(new Event('offline'))")
+        officer = hub.parts.tokens.actor_of(crew_token(hub, "officer"), now_ms())
+        assert officer is not None
+        hub.parts.desk.act(alert_id, "false_alarm", officer, now_ms(), reason="steam")
+        button(page, alert_id, "acknowledge").click()
+        expect(card(page, alert_id).locator(".trouble")).to_contain_text("操作与告警当前状态不符")
+
+
+def test_a_button_is_off_while_its_answer_is_on_the_way(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        sent: list[str] = []
+        page.route("**/acknowledge", lambda route: (sent.append(route.request.url), time.sleep(0.5), route.continue_()))  # type: ignore[func-returns-value]
+        acknowledge = button(page, alert_id, "acknowledge")
+        acknowledge.dblclick(no_wait_after=True)
+        expect(card(page, alert_id).locator(".state.accepted")).to_be_visible()
+        assert len(sent) == 1
+        assert [row.action for row in hub.parts.queries.audit(alert_id)] == ["raised", "acknowledge"]
+
+
+def test_a_page_that_is_cut_off_says_so_loudly_and_comes_back_by_itself(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        server.stop()
+        expect(page.locator("#line")).to_have_attribute("data-state", "offline", timeout=15_000)
+        expect(page.locator("#line")).to_contain_text(re.compile(r"离线，自 \d\d:\d\d:\d\d"))
+        expect(page.locator("#banner")).to_contain_text("请使用电话或对讲机")
+        missed = hub.says()
+        server.start()
+        expect(page.locator("#line")).to_have_attribute("data-state", "live", timeout=20_000)
+        expect(page.locator("#banner")).to_be_hidden()
+        expect(card(page, missed)).to_be_visible()
+
+
+def test_without_the_stream_the_page_polls_and_says_so(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = context.new_page()
+        page.route("**/api/v1/stream*", lambda route: route.abort())
+        page.goto(f"{server.url}/#token={crew_token(hub)}")
+        expect(page.locator("#line")).to_have_attribute("data-state", "polling", timeout=15_000)
+        alert_id = hub.says()
+        expect(card(page, alert_id)).to_be_visible(timeout=8_000)
+
+
+def test_a_hub_in_trouble_is_announced_on_every_page(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        hub.health["mqtt"] = PartHealth(state="down", detail="connection refused")
+        expect(page.locator("#banner")).to_contain_text("中枢故障：mqtt", timeout=12_000)
+
+
+def test_a_wrong_token_is_refused_on_the_page_and_never_put_into_the_address(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{server.url}/#token=gh_wrong")
+        expect(page.locator("#problem")).to_contain_text("令牌不存在、已过期或已被吊销")
+        assert "token" not in page.url
+        assert not any("gh_wrong" in url.split("#")[0] for url in asked)
+        page.locator("#token").fill(crew_token(hub))
+        page.get_by_role("button", name="登录").click()
+        expect(page.locator("#line")).to_have_attribute("data-state", "live")
+
+
+def test_signing_out_leaves_nothing_to_go_back_to(hub: Hub, server: Served) -> None:
+    hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        page.locator("#menu-button").click()
+        page.get_by_role("menuitem", name="退出登录").click()
+        expect(page.locator("#token")).to_be_visible()
+        page.goto(f"{server.url}/")
+        expect(page.locator("#token")).to_be_visible()
+
+
+def test_a_link_to_a_sign_in_page_never_leads_away_from_the_hub(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = context.new_page()
+        for evil in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"):
+            page.goto(f"{server.url}/sign-in?next={evil}#token={crew_token(hub)}")
+            expect(page.locator("#line")).to_have_attribute("data-state", "live")
+            assert page.url == f"{server.url}/"
+
+
+def test_a_viewer_sees_the_alert_without_buttons(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub, "viewer"))
+        expect(card(page, alert_id)).to_contain_text("您只有查看权限")
+        expect(card(page, alert_id).locator("[data-action]")).to_have_count(0)
+        expect(card(page, alert_id).locator("a[href^='tel:']")).to_have_count(0)
+
+
+def test_an_alert_of_another_station_never_appears(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        far, near = hub.says(hub.far_smoke()), hub.says()
+        expect(card(page, near)).to_be_visible()
+        expect(card(page, far)).to_have_count(0)
+        page.goto(f"{server.url}/alerts/{far}")
+        expect(page.locator("#detail")).to_contain_text("您负责的网格内没有这条告警")
+
+
+def test_the_detail_page_shows_timeline_and_notifications(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    (first, *_) = hub.outbox.claim(now_ms() + 1, "test", limit=50, lease_ms=10_000)
+    hub.outbox.begin_send(first.id, now_ms())
+    created = hub.parts.queries.deliveries(alert_id)[0].created_at_ms
+    hub.outbox.accepted(first.id, "receipt", created + 812)
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{alert_id}")
+        detail = page.locator("#detail")
+        expect(detail.locator(".timeline li")).to_have_count(1)
+        expect(detail.locator("ol.deliveries")).to_contain_text("0.8 秒后对方接收")
+        detail.locator('[data-action="acknowledge"]').click()
+        expect(detail.locator(".timeline li")).to_have_count(2)
+        expect(detail.locator("ol.timeline")).to_contain_text("已受理")
+        detail.locator(".back").click()
+        expect(card(page, alert_id)).to_be_visible()
+        assert page.url == f"{server.url}/"
+        page.go_back()
+        expect(detail.locator(".timeline li")).to_have_count(2)
+
+
+def test_the_most_urgent_alert_stands_first_and_a_filter_leaves_the_rest_out(hub: Hub, server: Served) -> None:
+    late = hub.says("cabinet-c1-09", "cabinet-overheat", value=58.4, threshold=55.0)
+    fire = hub.says()
+    fault = hub.says(OTHER_SMOKE, "smoke-battery-low")
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        shown: Callable[[], list[str]] = lambda: [
+            c.get_attribute("data-id") or "" for c in page.locator("#open .card").all()
+        ]  # noqa: E731
+        assert shown() == [fire, late, fault]
+        page.locator("#severities .P2").click()
+        assert shown() == [late]
+        expect(page.locator("#severities .P2")).to_have_attribute("aria-pressed", "true")
+        page.locator("#severities .P2").click()
+        assert len(shown()) == 3
+
+
+def test_time_runs_by_the_hubs_clock_and_an_overdue_step_says_so(hub: Hub, server: Served) -> None:
+    clock = hub.clock
+    assert isinstance(clock, MovableClock)
+    clock.shift_ms = -3 * 3_600_000  # the hub's clock and the phone's differ by hours
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        expect(card(page, alert_id).locator(".elapsed time")).to_have_text(re.compile(r"^00:[0-2]\d$"))
+        clock.shift_ms += 90_000
+        page.reload()
+        expect(card(page, alert_id).locator(".limit time")).to_have_class("overdue")
+
+
+def evil_registry() -> Registry:
+    """The example place, with a device that was given markup for a name."""
+    from dataclasses import replace
+
+    known = example_registry()
+    evil = Name(zh="<img src=x onerror='window.broken=1'>", en="<img src=x onerror='window.broken=1'>")
+    devices = [replace(d, name=evil) if d.id == SMOKE else d for d in known.devices()]
+    return Registry.of(
+        devices,
+        places=known.places.values(),
+        people=known.people.values(),
+        stations=known.stations.values(),
+        outlines=known.outlines,
+    )
+
+
+def test_markup_in_a_device_name_stays_text(tmp_path: Path) -> None:
+    with hub_at(tmp_path, now_ms, registry=evil_registry()) as hub, served(hub) as server, browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        alert_id = hub.says(value="<b onclick=alert(1)>hot</b>")
+        expect(card(page, alert_id)).to_contain_text("<img src=x")
+        expect(card(page, alert_id)).to_contain_text("<b onclick")
+        card(page, alert_id).locator(".place a").click()
+        expect(page.locator("#detail .facts")).to_contain_text("<img src=x")
+        assert page.locator("main img").count() == 0
+        assert page.evaluate("window.broken") is None
+
+
+def test_the_language_can_be_switched_and_stays(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        page.locator("#menu-button").click()
+        page.get_by_role("button", name="English").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page.locator("#line")).to_have_text("Live")
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_everything_to_tap_is_big_enough_and_has_a_name(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{alert_id}")
+        page.locator("#menu-button").click()
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('button, select, #open a, input')]
+                .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 44)
+                .map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        assert small == []
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('button, a, select')].filter((e) => e.offsetParent
+                && !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"""
+        )
+        assert nameless == []
+
+
+def test_the_keyboard_reaches_and_keeps_its_place(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser(DESK) as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        button(page, alert_id, "acknowledge").focus()
+        hub.says(OTHER_SMOKE, "smoke-battery-low")  # another card appears meanwhile
+        expect(page.locator("#open .card")).to_have_count(2)
+        assert page.evaluate("document.activeElement.dataset.action") == "acknowledge"
+        page.keyboard.press("Enter")
+        expect(card(page, alert_id).locator(".state.accepted")).to_be_visible()
+
+
+def test_a_wide_screen_shows_list_detail_and_map_together(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser(DESK) as context:
+        page = enter(context.new_page(), server, crew_token(hub, "officer"))
+        expect(card(page, alert_id)).to_be_visible()
+        expect(page.locator("#detail")).to_contain_text("处置记录")
+        expect(page.locator("#map path.grid.P1")).to_have_count(1)
+        expect(page.locator("#map .dot.P1")).to_have_count(1)
+        assert page.locator("#map path.grid").count() == sum(1 for g in hub.registry.stations[STATION].grids)
+        assert GRID in hub.registry.outlines
