@@ -20,10 +20,10 @@ _WINDOW = 2_000
 _QUIET_S = 2.0
 
 
-def pack(path: Path, messages: list[tuple[str, bytes]], qos: int) -> None:
-    """Writes the packets of `messages` for `publish`."""
+def pack(path: Path, messages: list[tuple[str, bytes]], qos: int, marked: tuple[int, ...] = ()) -> None:
+    """Writes the packets of `messages` for `publish`; `marked` are the numbers of those whose time is wanted."""
     packets = [publish_packet(t, p, qos, n % 65_535 + 1) for n, (t, p) in enumerate(messages)]
-    path.write_bytes(pickle.dumps(packets))
+    path.write_bytes(pickle.dumps((packets, frozenset(marked))))
 
 
 def _connected(port: int, name: str) -> socket.socket:
@@ -62,18 +62,21 @@ def _packets(buffer: bytearray) -> tuple[int, int, list[int]]:
     return at, seen, ids
 
 
-def publish(port: int, qos: int, packets: list[bytes], rate: float) -> dict[str, float]:
+def publish(port: int, qos: int, packets: list[bytes], marked: frozenset[int], rate: float) -> dict[str, object]:
     peer = _connected(port, "bench-publisher")
     peer.setblocking(False)
     began = time.perf_counter()
     sent, acked, waiting, buffer = 0, 0, b"", bytearray()
+    left: dict[int, int] = {}
     while sent < len(packets) or waiting or (qos and acked < len(packets)):
         due = len(packets) if not rate else min(len(packets), int((time.perf_counter() - began) * rate) + 1)
         if qos:
             due = min(due, acked + _WINDOW)
         if not waiting and sent < due:
-            waiting = b"".join(packets[sent : min(due, sent + 500)])
-            sent = min(due, sent + 500)
+            until = min(due, sent + 500)
+            waiting = b"".join(packets[sent:until])
+            left.update((n, time.perf_counter_ns()) for n in range(sent, until) if n in marked)
+            sent = until
         readable, writable, _ = select.select([peer], [peer] if waiting else [], [], 0.002 if not waiting else 1.0)
         if writable:
             waiting = waiting[peer.send(waiting) :]
@@ -82,7 +85,7 @@ def publish(port: int, qos: int, packets: list[bytes], rate: float) -> dict[str,
             used, seen, _ = _packets(buffer)
             del buffer[:used]
             acked += seen
-    return {"messages": sent, "seconds": time.perf_counter() - began}
+    return {"messages": sent, "seconds": time.perf_counter() - began, "left_ns": left}
 
 
 def subscribe(port: int, qos: int, count: int) -> dict[str, float]:
@@ -112,9 +115,7 @@ def subscribe(port: int, qos: int, count: int) -> dict[str, float]:
 if __name__ == "__main__":
     what, port, qos = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     if what == "publish":
-        found = publish(
-            port, qos, pickle.loads(Path(sys.argv[4]).read_bytes()), float(sys.argv[5]) if len(sys.argv) > 5 else 0
-        )
+        rate = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
+        print(json.dumps(publish(port, qos, *pickle.loads(Path(sys.argv[4]).read_bytes()), rate)), flush=True)
     else:
-        found = subscribe(port, qos, int(sys.argv[4]))
-    print(json.dumps(found), flush=True)
+        print(json.dumps(subscribe(port, qos, int(sys.argv[4]))), flush=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +15,19 @@ from hub.alerts.desk import Desk
 from hub.app import settle_memory
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.ingest.codecs import CodecContext
+from hub.ingest.mqtt import Broker, PahoSession
 from hub.ingest.reader import Reader
 from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits, Screen
 from hub.model.readings import Envelope
+from hub.registry.snapshot import Registry
 from hub.rules.engine import Engine
 from hub.rules.ruleset import load_rules
 from hub.stores.history_embedded import EmbeddedHistory
 from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
 from tests.bench.load import START_MS, alarm, native_topics, telemetry, town_of
+from tests.bench.raw_peer import pack
 
 CONFIG = Path(__file__).parents[2] / "config"
 STAGES = ("journal", "decode", "evaluate", "desk", "history")
@@ -91,6 +98,43 @@ def cpu_us_per_message(
     result = {stage: round(spent[stage] / messages * 1e6, 2) for stage in STAGES}
     result["total_without_client"] = round(sum(spent.values()) / messages * 1e6, 2)
     return result
+
+
+def native_router(registry: Registry) -> Router:
+    return Router(
+        [Source(codec="native-v1", root="sc/v1")],
+        CodecContext(known=lambda address: address in registry.slot_of_address),
+    )
+
+
+def client_us_per_message(port: int, messages: int) -> float:
+    """CPU of the MQTT session alone: receive one QoS 1 message, hand it over, acknowledge it by hand (MQTT 3.1.1)."""
+    taken: list[Envelope] = []
+    done = threading.Event()
+
+    def take(envelope: Envelope) -> None:
+        taken.append(envelope)
+        session.ack(envelope.receipt)
+        if len(taken) >= messages:
+            done.set()
+
+    session = PahoSession(
+        Broker(host="127.0.0.1", port=port, version=311, client_id="bench"), "main", ["sc/v1/#"], take
+    )
+    session.start()
+    while not session.connected:
+        time.sleep(0.01)
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "packets"
+        pack(packed, list(telemetry([f"sc/v1/s/n/d{n}" for n in range(500)], messages, at_ms=START_MS)), 1)
+        command = [sys.executable, "-m", "tests.bench.raw_peer", "publish", str(port), "1", str(packed)]
+        began = time.process_time()
+        publisher = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=CONFIG.parent)
+        assert done.wait(120), f"only {len(taken)} of {messages} came"
+        spent = time.process_time() - began
+        publisher.wait(10)
+    session.stop()
+    return spent / messages * 1e6
 
 
 def median_of(runs: list[dict[str, float]]) -> dict[str, float]:

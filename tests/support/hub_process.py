@@ -140,20 +140,8 @@ class HubProcess:
 
     def token(self, role: str = "admin", **limits: str) -> str:
         """A token made as an operator would: `gridhub token create`."""
-        arguments = [
-            sys.executable,
-            "-m",
-            "hub",
-            "token",
-            "create",
-            "--config",
-            str(self.config),
-            "--role",
-            role,
-            "--name",
-            role,
-        ]
-        for name, value in limits.items():
-            arguments += [f"--{name}", value]
+        command = [sys.executable, "-m", "hub", "token", "create", role, "--config", str(self.config), "--role", role]
+        scope = [word for name, value in limits.items() for word in (f"--{name}", value)]
+        arguments = [*command, *(scope or ["--all"])]
         done = subprocess.run(arguments, capture_output=True, text=True, cwd=CONFIG.parent, check=True)
         return next(word for word in done.stdout.split() if word.startswith("gh_"))
