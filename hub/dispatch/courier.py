@@ -1,7 +1,7 @@
 """Carries what is due in the outbox to the channels, and writes down what is known afterwards.
 
-One lane (a thread) per channel and target, one send in flight in each: a slow receiver delays only itself, and a crash
-repeats at most one notification per receiver.
+One lane (a thread) per channel and target, one send in flight in each: a slow receiver delays only itself. Near receivers
+take turns over all lanes, so that a crash repeats at most one notification.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hub.clock import Clock, monotonic_s
 from hub.dispatch.channels.channel import Channel
+from hub.dispatch.channels.console import Console
 from hub.dispatch.lane import Lane, Result
 from hub.dispatch.messages import bare
 from hub.dispatch.pace import HAND_ON_AFTER, Pace, not_needed
+from hub.dispatch.turn import Turn
 from hub.errors import Unavailable
 from hub.loops import Loop, backoff_s
 from hub.model.alerts import Alert
@@ -67,6 +69,7 @@ class Courier:
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._taken_up = False
+        self._turn = Turn()
         self._loop = Loop("courier", self._hand_out)
 
     def start(self) -> Courier:
@@ -114,11 +117,24 @@ class Courier:
             self._taken_up = True
         busy, full = self._crowded()
         claimed = self._outbox.claim(now_ms, self._owner, limit=_CLAIM, lease_ms=LEASE_MS, busy=full, fires_only=busy)
+        instant = [d for d in claimed if isinstance(self._channels.get(d.channel), Console)]
         for delivery in claimed:
+            if delivery in instant:
+                continue
             lane = self._lane_of(delivery)
             if lane.failures >= HAND_ON_AFTER and delivery.attempts == 0:
                 self._hand_on(delivery)
+        self._show(instant)
         return 0.0 if len(claimed) >= _CLAIM else POLL_S
+
+    def _show(self, deliveries: list[Delivery]) -> None:
+        """Accepts what is for consoles, together: the alert is stored, so it is on the page; there is nobody to wait for."""
+        now_ms = self._clock()
+        self._outbox.accepted_all([d.id for d in deliveries], Console.RECEIPT, now_ms, owner=self._owner)
+        for delivery in deliveries:
+            self._count(delivery, "accepted")
+        for raised in {d.alert_id: d for d in deliveries if _is_raised(d)}.values():
+            self._observe(self._outbox.alert_of(raised), raised, now_ms)
 
     def _crowded(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         with self._guard:
@@ -154,17 +170,21 @@ class Courier:
             self._outbox.cancel(delivery.id, unwanted, now_ms)
             self._count(delivery, "cancelled")
             return Result()
-        message = self._message(alert, delivery, now_ms)
-        if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
-            return Result()  # cancelled a moment ago, or another hub has it
-        outcome = self._send(delivery, message)
-        now_ms = self._clock()
-        match outcome:
-            case Sent(receipt, verified):
+        with self._turn.of((delivery.channel, delivery.target)) as holding:
+            message = self._message(alert, delivery, now_ms)
+            if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
+                return Result()  # cancelled a moment ago, or another hub has it
+            with holding.sending():
+                outcome = self._send(delivery, message)
+            now_ms = self._clock()
+            if isinstance(outcome, Sent):
+                verified, receipt = outcome.verified, outcome.receipt
                 self._note(lambda: self._outbox.accepted(delivery.id, receipt, now_ms, verified=verified))
-                self._count(delivery, "accepted" if verified else "sent")
-                if delivery.transition.split(":")[0] == "raised" and not alert.test:
-                    ALARM_LATENCY.labels(channel=delivery.channel).observe((now_ms - alert.received_at_ms) / 1_000)
+        match outcome:
+            case Sent():
+                self._count(delivery, "accepted" if outcome.verified else "sent")
+                if _is_raised(delivery):
+                    self._observe(alert, delivery, now_ms)
                 return Result()
             case Retry() as retry if not self._pace.is_over(alert, delivery, now_ms):
                 return self._later(alert, delivery, retry, failures, now_ms)
@@ -247,5 +267,13 @@ class Courier:
                     raise
                 attempt += 1
 
+    def _observe(self, alert: Alert, delivery: Delivery, now_ms: int) -> None:
+        if not alert.test:
+            ALARM_LATENCY.labels(channel=delivery.channel).observe((now_ms - alert.received_at_ms) / 1_000)
+
     def _count(self, delivery: Delivery, outcome: str) -> None:
         DELIVERIES.labels(channel=delivery.channel, outcome=outcome).inc()
+
+
+def _is_raised(delivery: Delivery) -> bool:
+    return delivery.transition.split(":")[0] == "raised"

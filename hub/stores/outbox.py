@@ -101,6 +101,24 @@ class Outbox:
             **_NO_LEASE,
         )
 
+    def accepted_all(self, delivery_ids: Sequence[int], receipt: str, now_ms: int, *, owner: str) -> None:
+        """As `begin_send` and `accepted` for each: for a receiver that takes everything at once, such as the console."""
+        if not delivery_ids:
+            return
+        with self._ledger.begin() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(_id.in_(delivery_ids), deliveries.c.state.in_(_WAITING), deliveries.c.lease_owner == owner)
+                .values(
+                    state="accepted",
+                    receipt=_short(receipt),
+                    attempts=deliveries.c.attempts + 1,
+                    sent_at_ms=now_ms,
+                    accepted_at_ms=now_ms,
+                    **_NO_LEASE,
+                )
+            )
+
     def delivered(self, delivery_id: int, now_ms: int) -> None:
         """The receiver reports that it reached the person's device."""
         self._set(

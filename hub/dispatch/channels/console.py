@@ -14,9 +14,10 @@ class Console:
     """Accepts at once: the delivery was written in the same transaction as the alert, and the page reads that table."""
 
     name = "console"
+    RECEIPT = "stored"
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
-        return Sent(receipt="stored")
+        return Sent(receipt=self.RECEIPT)
 
     def close(self) -> None:
         pass
