@@ -3,7 +3,8 @@
 If the journal cannot be written, messages are kept in memory, in order, unacknowledged, and the pipeline reads them from
 there under the positions that they will have; when there is room again they are appended, and only then acknowledged.
 A broker stops sending when too many messages are unacknowledged, so before that happens `lifeline(True)` asks for a second
-session, clean and at QoS 0: alarms go on flowing, and the broker keeps every QoS 1 message for afterwards.
+session, clean and at QoS 0: alarms go on flowing, and the broker keeps every QoS 1 message for afterwards. What comes at
+QoS 0 is then forgotten once the pipeline has read it and memory runs short: a day of a full disk must not end the hub.
 """
 
 from __future__ import annotations
@@ -23,6 +24,20 @@ from hub.telemetry import JOURNAL_DEGRADED, JOURNAL_HEAD, MESSAGES, log
 
 HUB_FAULT_TOPIC = "$hub/fault"
 _TICK_MS = 1_000
+_LEAP_MS = 30_000
+"""A clock that differs by more than this from where the last tick leads to was set, or the machine slept."""
+
+
+class _Forgotten:
+    """Stands for positions whose records were given up while the journal could not be written."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
+_Held = tuple[Record, Receipt | None]
 
 
 class Intake:
@@ -52,7 +67,12 @@ class Intake:
         self._main: deque[Envelope] = deque()
         self._arrived = threading.Event()
         self._moved = threading.Condition()
-        self._volatile: deque[tuple[Record, Receipt | None]] = deque()
+        self._volatile: deque[_Held | _Forgotten] = deque()
+        self._behind = 0  # positions in memory, forgotten ones included
+        self._remembered = 0  # records in memory
+        self._forget_at = most_in_memory
+        self._unread: deque[Record] = deque()  # those in memory that the pipeline has not read
+        self._read_to = 0
         self._held = 0
         self._window, self._lifeline, self._on_lifeline = window, lifeline, False
         self._next_tick_ms = 0
@@ -60,6 +80,7 @@ class Intake:
         self.degraded_since_ms: int | None = None
         self.degraded_why = ""
         self.dropped = 0
+        self.forgotten = 0
         self._loop = Loop("intake", self._step)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
@@ -67,7 +88,8 @@ class Intake:
     def take(self, envelope: Envelope, *, lane: str = "main") -> None:
         """Accepts one message from a session. Never blocks. QoS 1 is bounded by the broker's in-flight window."""
         queue = self._fire if lane == "fire" else self._main
-        if envelope.receipt is None and len(queue) > self._most_in_memory:
+        waiting = len(queue) + max(0, self._remembered - self._most_in_memory)
+        if envelope.receipt is None and waiting > self._most_in_memory:
             self.dropped += 1  # QoS 0 only: its sender asked for no guarantee
             if self.dropped & (self.dropped - 1) == 0:
                 log.error("intake.dropped_qos0", dropped=self.dropped)
@@ -105,9 +127,19 @@ class Intake:
         main = self._drain(self._main, self._most - len(group))
         MESSAGES.labels(lane="main").inc(len(main))
         group += main
-        tick = now_ms if now_ms >= self._next_tick_ms else None
+        leap = not -_TICK_MS <= now_ms - self._next_tick_ms <= _LEAP_MS
+        tick = now_ms if leap or now_ms >= self._next_tick_ms else None
         if tick is not None:
             self._next_tick_ms = now_ms + _TICK_MS
+        if not group and tick is None:
+            return
+        if leap:  # the tick goes first, so that the rules know that time has leapt before they read what came after
+            self._retry_at_ms = min(self._retry_at_ms, now_ms + self._retry_ms)
+            self._write([], tick, now_ms)
+            group, tick = [e._replace(received_at_ms=_near(e.received_at_ms, now_ms)) for e in group], None
+        self._write(group, tick, now_ms)
+
+    def _write(self, group: list[Envelope], tick: int | None, now_ms: int) -> None:
         if not group and tick is None:
             return
         if self.degraded_since_ms is not None and not self._recovered(now_ms):
@@ -140,16 +172,24 @@ class Intake:
 
     def _keep(self, group: Sequence[Envelope], tick: int | None) -> None:
         with self._moved:
-            at = self.journal.head + len(self._volatile)
+            at = self.journal.head + self._behind
             for envelope in group:
                 record = Record(
                     at, MESSAGE, envelope.received_at_ms, envelope.topic, envelope.payload, envelope.retained
                 )
                 self._volatile.append((record, envelope.receipt))
+                self._unread.append(record)
                 self._held += envelope.receipt is not None
                 at += 1
             if tick is not None:
-                self._volatile.append((Record(at, TICK, tick, "", b"", False), None))
+                record = Record(at, TICK, tick, "", b"", False)
+                self._volatile.append((record, None))
+                self._unread.append(record)
+                at += 1
+            new = at - self.journal.head - self._behind
+            self._behind, self._remembered = self._behind + new, self._remembered + new
+            if self._remembered > self._forget_at:
+                self._forget()
             self._moved.notify_all()
         if self._held * 2 >= self._window and not self._on_lifeline:
             self._on_lifeline = True
@@ -160,6 +200,33 @@ class Intake:
             )
             self._lifeline(True)
 
+    def _forget(self) -> None:
+        """Gives up what no broker waits for and the pipeline has read. Called with `_moved` held."""
+        kept: deque[_Held | _Forgotten] = deque()
+        before = self.forgotten
+        for entry in self._volatile:
+            if isinstance(entry, _Forgotten):
+                count = entry.count
+            elif entry[1] is None and entry[0].position < self._read_to:
+                count = 1
+                self.forgotten += 1
+                self._remembered -= 1
+            else:
+                kept.append(entry)
+                continue
+            if kept and isinstance(last := kept[-1], _Forgotten):
+                last.count += count
+            else:
+                kept.append(_Forgotten(count))
+        self._volatile = kept
+        self._forget_at = max(self._most_in_memory, self._remembered + self._most_in_memory // 8)
+        if self.forgotten > before:
+            log.error(
+                "journal.forgotten",
+                records=self.forgotten - before,
+                effect="these were evaluated and are kept nowhere: make room on the disk",
+            )
+
     def _recovered(self, now_ms: int) -> bool:
         """Tries to append what is in memory, in order; True once all of it is in the journal and acknowledged."""
         if now_ms < self._retry_at_ms:
@@ -167,20 +234,18 @@ class Intake:
         self._retry_at_ms = now_ms + self._retry_ms
         while self._volatile:
             stretch = self._stretch()
-            envelopes = [Envelope(r.topic, r.payload, r.at_ms, r.retained) for r, _ in stretch if r.kind == MESSAGE]
-            tick = next((r.at_ms for r, _ in stretch if r.kind == TICK), None)
-            with self._moved:  # readers must not see the records in both places, or in none
-                try:
-                    self.journal.append(envelopes, tick_ms=tick)
-                except JournalFull as full:
-                    self.degraded_why = str(full)
-                    return False
-                for _ in stretch:
-                    self._volatile.popleft()
+            try:
+                self._append(stretch)
+            except JournalFull as full:
+                self.degraded_why = str(full)
+                return False
             for _, receipt in stretch:
                 if receipt is not None:
                     self._held -= 1
                     self._ack(receipt)
+        with self._moved:
+            self._unread.clear()
+            self._forget_at = self._most_in_memory
         if self._on_lifeline:
             self._on_lifeline = False
             self._lifeline(False)
@@ -190,10 +255,29 @@ class Intake:
         self._main.appendleft(Envelope(HUB_FAULT_TOPIC, b"0", now_ms))
         return True
 
-    def _stretch(self) -> list[tuple[Record, Receipt | None]]:
-        """The head of what is in memory, up to and including the first tick."""
-        found: list[tuple[Record, Receipt | None]] = []
+    def _append(self, stretch: Sequence[_Held]) -> None:
+        """Moves `stretch`, the head of what is in memory, into the journal; without one, the positions that were forgotten."""
+        envelopes = [Envelope(r.topic, r.payload, r.at_ms, r.retained) for r, _ in stretch if r.kind == MESSAGE]
+        tick = next((r.at_ms for r, _ in stretch if r.kind == TICK), None)
+        with self._moved:  # readers must not see the records in both places, or in none
+            self.journal.append(envelopes, tick_ms=tick)
+            for _ in stretch:
+                self._volatile.popleft()
+            gone = len(stretch)
+            self._remembered -= gone
+            if not stretch:
+                forgotten = self._volatile.popleft()
+                assert isinstance(forgotten, _Forgotten)
+                gone = forgotten.count
+                self.journal.leap(self.journal.head + gone)  # so that positions are the same in memory and there
+            self._behind -= gone
+
+    def _stretch(self) -> list[_Held]:
+        """The head of what is in memory, up to and including the first tick; empty where records were forgotten."""
+        found: list[_Held] = []
         for entry in islice(self._volatile, self._most):
+            if isinstance(entry, _Forgotten):
+                break
             found.append(entry)
             if entry[0].kind == TICK:
                 break
@@ -205,7 +289,7 @@ class Intake:
     def head(self) -> int:
         """The next position, memory included."""
         with self._moved:
-            return self.journal.head + len(self._volatile)
+            return self.journal.head + self._behind
 
     def read(self, position: int, *, limit: int) -> list[Record]:
         """Records from `position` on: from the journal, else from memory while the journal cannot be written."""
@@ -215,13 +299,21 @@ class Intake:
             skip = position - self.journal.head
             if skip < 0:
                 return self.journal.read(position, limit=limit)
-            return [record for record, _ in islice(self._volatile, skip, skip + limit)]
+            while self._unread and self._unread[0].position < position:
+                self._unread.popleft()
+            self._read_to = position
+            return list(islice(self._unread, limit))
 
     def wait(self, position: int, timeout_s: float) -> bool:
         """Waits until there is something at `position`; False when `timeout_s` passes."""
         with self._moved:
-            return self._moved.wait_for(lambda: self.journal.head + len(self._volatile) > position, timeout_s)
+            return self._moved.wait_for(lambda: self.journal.head + self._behind > position, timeout_s)
 
     def _tell(self) -> None:
         with self._moved:
             self._moved.notify_all()
+
+
+def _near(at_ms: int, now_ms: int) -> int:
+    """`at_ms`, or `now_ms` when it was read from the clock before that was set."""
+    return at_ms if abs(now_ms - at_ms) <= _LEAP_MS else now_ms

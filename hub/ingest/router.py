@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hub.ingest.codecs import CODECS, Codec, CodecContext
+from hub.ingest.codecs import CODECS, CodecContext
 from hub.ingest.topics import Filter
 from hub.model.readings import Decoded, Reject
 
-_REMEMBERED_TOPICS: Final = 200_000
 _UNKNOWN_TOPIC: Final = Reject(codec="-", reason="unknown topic", detail="no source is configured for it")
 
 
@@ -18,10 +17,6 @@ class _Decode(Protocol):
     def __call__(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
     ) -> tuple[Decoded, ...] | Reject: ...
-
-
-def _unknown_topic(topic: str, payload: bytes, *, received_at_ms: int, retained: bool) -> Reject:
-    return _UNKNOWN_TOPIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +36,10 @@ class Router:
     def __init__(self, sources: Sequence[Source], context: CodecContext | None = None) -> None:
         context = context or CodecContext()
         ordered = sorted(sources, key=lambda source: len(source.root), reverse=True)
-        self._codecs: list[tuple[str, Codec]] = [
-            (source.root, CODECS[source.codec].make(source.root, context)) for source in ordered
+        self._codecs: list[tuple[str, _Decode]] = [
+            (source.root + "/", CODECS[source.codec].make(source.root, context).decode) for source in ordered
         ]
         self._filters = tuple(dict.fromkeys(f for source in sources for f in CODECS[source.codec].filters(source.root)))
-        self._of_topic: dict[str, _Decode] = {}
 
     @property
     def filters(self) -> tuple[Filter, ...]:
@@ -56,20 +50,7 @@ class Router:
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool = False
     ) -> tuple[Decoded, ...] | Reject:
         """What the message says, per device; or why it says nothing that can be understood."""
-        read = self._of_topic.get(topic) or self._find(topic)
-        return read(topic, payload, received_at_ms=received_at_ms, retained=retained)
-
-    def _find(self, topic: str) -> _Decode:
-        found = next(
-            (
-                codec.decode
-                for root, codec in self._codecs
-                if topic.startswith(root) and topic[len(root) : len(root) + 1] == "/"
-            ),
-            _unknown_topic,
-        )
-        if len(self._of_topic) >= _REMEMBERED_TOPICS:
-            self._of_topic.clear()
-        if len(topic) <= 512:
-            self._of_topic[topic] = found
-        return found
+        for below, read in self._codecs:
+            if topic.startswith(below):
+                return read(topic, payload, received_at_ms=received_at_ms, retained=retained)
+        return _UNKNOWN_TOPIC

@@ -281,14 +281,13 @@ def test_alarm_channels_of_the_native_dialect_have_the_fire_lane() -> None:
 
 
 def test_the_caches_of_topics_stay_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.ingest import router as module
-    from hub.ingest.codecs import native, zigbee2mqtt
+    from hub.ingest.codecs import CODECS, CodecContext, native, zigbee2mqtt
 
-    for where in (module, native, zigbee2mqtt):
-        monkeypatch.setattr(where, "_REMEMBERED_TOPICS", 10)
-    router = Router([Source(codec="native-v1", root="sc/v1"), Source(codec="zigbee2mqtt", root="z")])
+    for module in (native, zigbee2mqtt):
+        monkeypatch.setattr(module, "_REMEMBERED", 10)
+    one, other = CODECS["native-v1"].make("sc/v1", CodecContext()), CODECS["zigbee2mqtt"].make("z", CodecContext())
     for n in range(50):
-        router.decode(f"sc/v1/s/n/d{n}/tele", b'{"m":{}}', received_at_ms=NOW_MS)
-        router.decode(f"z/d{n}", b"{}", received_at_ms=NOW_MS)
-    assert len(router._of_topic) <= 10
-    assert all(len(codec._where) <= 10 for _, codec in router._codecs)  # type: ignore[attr-defined]
+        one.decode(f"sc/v1/s/n/d{n}/tele", b'{"m":{}}', received_at_ms=NOW_MS, retained=False)
+        other.decode(f"z/d{n}", b"{}", received_at_ms=NOW_MS, retained=False)
+    assert len(one._known) <= 10  # type: ignore[attr-defined]
+    assert len(other._where) <= 10  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ says what is odd.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Final
 
 import msgspec
@@ -15,14 +16,14 @@ from hub.ingest.codecs.context import CodecContext
 from hub.ingest.codecs.native_careful import CarefulReader, Where
 from hub.ingest.instants import AHEAD_MS, EARLIEST_MS
 from hub.ingest.payload import STRICT_ERRORS
-from hub.ingest.topics import NATIVE_ROOT, NODE_ITSELF, Filter, parse_native
+from hub.ingest.topics import CHANNELS, NATIVE_ROOT, NODE_ITSELF, Filter, NativeTopic, parse_native
 from hub.model.quantities import ALARM_QUANTITY, BY_CODE
 from hub.model.readings import Decoded, Event, Quality, Reading, Reject
 
 NAME: Final = native_careful.NAME
 _CLOCK: Final = int(Quality.CLOCK)
 _TEST: Final = int(Quality.TEST)
-_REMEMBERED_TOPICS: Final = 200_000
+_REMEMBERED: Final = 32_768  # devices; about 350 bytes each
 _MEASURED: Final = frozenset(q.name for q in BY_CODE if q.kind in ("gauge", "counter"))
 _new: Final = tuple.__new__  # Reading(...) without the cost of its keyword handling
 
@@ -76,20 +77,24 @@ class NativeCodec:
     def __init__(self, root: str = NATIVE_ROOT, context: CodecContext | None = None) -> None:
         self.root = root
         self._careful = CarefulReader((context or CodecContext()).zone)
-        self._where: dict[str, Where] = {}
+        self._known: dict[
+            str, tuple[str, str, str, str]
+        ] = {}  # topic less its channel → address, device, gateway, site
 
     def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
     ) -> tuple[Decoded, ...] | Reject:
-        where = self._where.get(topic)
-        if where is None:
-            located = self._locate(topic)
+        prefix, _, channel = topic.rpartition("/")
+        known = self._known.get(prefix)
+        quick = _QUICK.get(channel, _CAREFUL)
+        if known is None or (quick == _CAREFUL and channel not in CHANNELS):
+            located = self._locate(topic, prefix)
             if isinstance(located, Reject):
                 return located
-            where = located
+            known = located
         found: tuple[Decoded, ...] | None = None
+        address, device, gateway, site = known
         if len(payload) <= _QUICK_BYTES:
-            _, address, device, gateway, site, _, quick = where
             if quick == _TELE:
                 try:
                     said = _tele(payload)
@@ -119,12 +124,19 @@ class NativeCodec:
                             ),
                         )
             if quick <= _LEVELS:
-                found = self._quick_levels(where, payload, received_at_ms)
+                found = self._quick_levels(known, channel == "state", payload, received_at_ms)
             elif quick == _EVENT:
-                found = self._quick_event(where, payload, received_at_ms)
-        return found or self._careful.read(where, payload, received_at_ms)
+                found = self._quick_event(known, payload, received_at_ms)
+        if found is not None:
+            return found
+        node = gateway or device
+        parsed = NativeTopic(site, node, device if gateway else NODE_ITSELF, channel)
+        where = Where(parsed, address, device, gateway, site, channel == "state", quick)
+        return self._careful.read(where, payload, received_at_ms)
 
-    def _quick_levels(self, where: Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | None:
+    def _quick_levels(
+        self, known: tuple[str, str, str, str], is_state: bool, payload: bytes, received_at_ms: int
+    ) -> tuple[Decoded, ...] | None:
         """Values of any kind that need no care, or None."""
         try:
             said = _levels(payload)
@@ -149,18 +161,20 @@ class NativeCodec:
         return (
             Decoded(
                 codec=NAME,
-                address=where.address,
-                device=where.device,
+                address=known[0],
+                device=known[1],
                 readings=tuple(readings),
                 seq=said.seq,
-                gateway=where.gateway,
-                site=where.site,
+                gateway=known[2],
+                site=known[3],
                 observed_at_ms=ts,
-                retained_state=where.is_state,
+                retained_state=is_state,
             ),
         )
 
-    def _quick_event(self, where: Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | None:
+    def _quick_event(
+        self, known: tuple[str, str, str, str], payload: bytes, received_at_ms: int
+    ) -> tuple[Decoded, ...] | None:
         """A plain alarm as the contract writes it, or None."""
         try:
             said = _event(payload)
@@ -180,35 +194,32 @@ class NativeCodec:
         return (
             Decoded(
                 codec=NAME,
-                address=where.address,
-                device=where.device,
+                address=known[0],
+                device=known[1],
                 readings=(_new(Reading, (quantity, said.active, ts, quality, "", None)),),
                 events=(Event("alarm", said.alarm, said.active, said.test),),
                 dedupe_key=said.id,
                 seq=said.seq,
-                gateway=where.gateway,
-                site=where.site,
+                gateway=known[2],
+                site=known[3],
                 observed_at_ms=ts,
             ),
         )
 
-    def _locate(self, topic: str) -> Where | Reject:
+    def _locate(self, topic: str, prefix: str) -> tuple[str, str, str, str] | Reject:
         parsed = parse_native(topic, self.root)
         if isinstance(parsed, Reject):
             return parsed
         itself = parsed.device == NODE_ITSELF
-        found = Where(
-            parsed,
+        found = (
             parsed.address,
-            parsed.node if itself else parsed.device,
-            "" if itself else parsed.node,
-            parsed.site,
-            parsed.channel == "state",
-            _QUICK.get(parsed.channel, _CAREFUL),
+            intern(parsed.node) if itself else parsed.device,
+            "" if itself else intern(parsed.node),
+            intern(parsed.site),
         )
-        if len(self._where) >= _REMEMBERED_TOPICS:
-            self._where.clear()
-        self._where[topic] = found
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[prefix] = found
         return found
 
 

@@ -31,7 +31,7 @@ from hub.model.readings import Decoded, Event, Quality, Reading, Reject
 
 NAME: Final = "zigbee2mqtt"
 _CLOCK: Final = int(Quality.CLOCK)
-_REMEMBERED_TOPICS: Final = 100_000
+_REMEMBERED: Final = 32_768  # topics
 _new: Final = tuple.__new__  # Reading(...) without the cost of its keyword handling
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\Z")
 _ODD: Final = {name: SENTINELS.get(name, frozenset()) | SUSPECT.get(name, frozenset()) for name, _ in PLAIN.values()}
@@ -291,7 +291,7 @@ class Zigbee2MqttCodec:
             is_attribute = payload.strip()[:1] not in (b"{", b"") or (last in PLAIN and payload.strip()[:1] != b"{")
             keep = bool(payload.strip())
             where = self._device(stem, "", last) if is_attribute else self._device(rest)
-        if len(self._where) >= _REMEMBERED_TOPICS:
+        if len(self._where) >= _REMEMBERED:
             self._where.clear()
         if keep and len(topic) <= 512:
             self._where[topic] = where
