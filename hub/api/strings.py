@@ -35,6 +35,8 @@ CONSOLE: dict[str, str] = {
     "no_recent": _("Nothing was closed in the last 24 hours."),
     "empty_title": _("No open alerts"),
     "empty_text": _("All is quiet in your grids. A new alert appears here by itself."),
+    "empty_unknown_title": _("Unknown whether there are alerts"),
+    "empty_unknown_text": _("The hub cannot be heard or is in trouble. Alerts may exist that are not shown here."),
     "empty_filtered": _("No open alert fits the filter."),
     "clear_filter": _("Show all"),
     "more": _("Further alerts of {severity} are not shown. Filter them through the API."),

@@ -166,6 +166,7 @@ def test_a_page_that_is_cut_off_says_so_loudly_and_comes_back_by_itself(hub: Hub
         expect(page.locator("#line")).to_have_attribute("data-state", "offline", timeout=15_000)
         expect(page.locator("#line")).to_contain_text(re.compile(r"离线，自 \d\d:\d\d:\d\d"))
         expect(page.locator("#banner")).to_contain_text("请使用电话或对讲机")
+        expect(page.locator("#open")).to_contain_text("无法确认是否有告警")  # an empty list is no good news now
         missed = hub.says()
         server.start()
         expect(page.locator("#line")).to_have_attribute("data-state", "live", timeout=20_000)
@@ -188,6 +189,10 @@ def test_a_hub_in_trouble_is_announced_on_every_page(hub: Hub, server: Served) -
         page = enter(context.new_page(), server, crew_token(hub))
         hub.health["mqtt"] = PartHealth(state="down", detail="connection refused")
         expect(page.locator("#banner")).to_contain_text("中枢故障：mqtt", timeout=12_000)
+        expect(page.locator("#open")).to_contain_text("无法确认是否有告警")
+        hub.health["mqtt"] = PartHealth(state="ok")
+        expect(page.locator("#banner")).to_be_hidden(timeout=12_000)
+        expect(page.locator("#open .calm")).to_be_visible()
 
 
 def test_a_wrong_token_is_refused_on_the_page_and_never_put_into_the_address(hub: Hub, server: Served) -> None:

@@ -63,12 +63,16 @@ const line = new Line(start.board.change, {
     draw();
   },
   beat(beat) {
+    const before = blind();
     hubState = beat;
-    drawLine();
+    if (blind() === before) drawLine();
+    else draw();
   },
   line(state, heard) {
+    const before = blind();
     lineState = { state, heard };
-    drawLine();
+    if (blind() === before) drawLine();
+    else draw();
   },
 });
 
@@ -192,7 +196,13 @@ function empty() {
     return h("div", { class: "empty" }, h("p", null, t("empty_filtered")),
       h("button", { type: "button", class: "small", onclick: () => { $("station").value = ""; setFilter({ severity: "", station: "" }); } }, t("clear_filter")));
   }
+  // An empty list is good news only while the hub is heard and well.
+  if (blind()) return h("div", { class: "empty blind" }, h("h3", null, t("empty_unknown_title")), h("p", null, t("empty_unknown_text")));
   return h("div", { class: "empty calm" }, icon("check"), h("h3", null, t("empty_title")), h("p", null, t("empty_text")));
+}
+
+function blind() {
+  return lineState.state === "offline" || hubState.hub === "down";
 }
 
 let detailKey = "";
@@ -200,6 +210,7 @@ let detailKey = "";
 function drawDetail() {
   const section = $("detail");
   document.body.classList.toggle("one", Boolean(selected && selected.chosen));
+  document.body.classList.toggle("calm", !selected);
   section.hidden = !selected && !(WIDE.matches && alerts.open(filter).length);
   if (section.hidden) {
     detailKey = "";
@@ -243,7 +254,7 @@ function where() {
     const station = stations.find((s) => s.id === filter.station);
     if (station) return say(station.name);
   }
-  return stations.length === 1 ? say(stations[0].name) : stations.length ? t("stations_n", { n: stations.length }) : $("where").dataset.site;
+  return stations.length === 1 ? say(stations[0].name) : stations.length ? `${$("where").dataset.site} · ${t("stations_n", { n: stations.length })}` : $("where").dataset.site;
 }
 
 let dutyKey = "";
