@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.support.hub_process import HubProcess, make_config
 from tests.support.influx import running_influx
 from tests.support.mosquitto import Mosquitto
 from tests.support.phone import Phone
-from tests.support.postgres import Postgres, postgres_folder
+from tests.support.postgres import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_mosquitto]
 
@@ -62,7 +63,7 @@ def test_a_restarted_broker_loses_nothing(tmp_path: Path, broker: Mosquitto, pho
 
 @pytest.mark.needs_postgres
 def test_a_restarted_postgresql_loses_nothing(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
-    folder = postgres_folder()
+    folder = Path(tempfile.mkdtemp(prefix="gridhub-pg-"))  # not tmp_path: PostgreSQL runs as another user
     database = Postgres(folder).start()
     try:
         config = make_config(
