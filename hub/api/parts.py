@@ -42,7 +42,7 @@ class ChangeNotifier:
     """Tells the live streams that some alert changed. `changed` is for any thread, never blocks, never raises."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close it in the middle of `listen`
         self._listeners: dict[int, Callable[[], None]] = {}
         self._next = 0
         self.closed = False

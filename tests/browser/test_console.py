@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ def button(page: Page, alert_id: str, action: str) -> Any:
 def test_an_alert_appears_by_itself_is_acknowledged_and_moves_on(
     hub: Hub, server: Served, size: tuple[int, int], locale: str
 ) -> None:
-    say: Callable[[str, str], str] = lambda zh, en: zh if locale == "zh-CN" else en  # noqa: E731
+    def say(zh: str, en: str) -> str:
+        return zh if locale == "zh-CN" else en
+
     with browser(size, locale=locale) as context:
         page = enter(context.new_page(), server, crew_token(hub))
         faults: list[str] = []
@@ -275,9 +277,10 @@ def test_the_most_urgent_alert_stands_first_and_a_filter_leaves_the_rest_out(hub
     fault = hub.says(OTHER_SMOKE, "smoke-battery-low")
     with browser() as context:
         page = enter(context.new_page(), server, crew_token(hub))
-        shown: Callable[[], list[str]] = lambda: [
-            c.get_attribute("data-id") or "" for c in page.locator("#open .card").all()
-        ]  # noqa: E731
+
+        def shown() -> list[str]:
+            return [c.get_attribute("data-id") or "" for c in page.locator("#open .card").all()]
+
         assert shown() == [fire, late, fault]
         page.locator("#severities .P2").click()
         assert shown() == [late]

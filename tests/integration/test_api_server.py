@@ -73,8 +73,8 @@ def test_a_strange_last_event_id_gives_a_stream_from_now(hub: Hub, server: Serve
     with httpx.stream(
         "GET",
         f"{server.url}/api/v1/stream",
-        headers=[*headers(hub).items(), ("Last-Event-ID", last.encode())],
-        timeout=10,  # type: ignore[list-item]
+        headers=[*((k.encode(), v.encode()) for k, v in headers(hub).items()), (b"Last-Event-ID", last.encode())],
+        timeout=10,
     ) as response:
         assert response.status_code == 200
         assert next(response.iter_lines()) == "event: hello"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from hub.api.auth import COOKIE, CSRF_HEADER, FailureLimit, csrf_of
 from hub.clock import SteppedClock
+from hub.registry.snapshot import Registry
 from hub.stores.sessions import LIFETIME_MS
 from tests.support.served import STATION, Hub, hub_at
 
@@ -163,16 +165,12 @@ def test_every_answer_confines_the_browser(hub: Hub) -> None:
 def test_a_fault_in_the_hub_shows_no_inside_and_keeps_the_headers(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     token = hub.token("viewer", grids=("*",))
 
-    def broken() -> None:
+    def broken() -> Registry:
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(hub.app.state, "parts", hub.parts.__class__(**{**_fields(hub), "registry": broken}))
+    monkeypatch.setattr(hub.app.state, "parts", replace(hub.parts, registry=broken))
     browser = TestClient(hub.app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"})
     answer = browser.get(f"{API}/stations")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "secret" not in answer.text
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-
-
-def _fields(hub: Hub) -> dict[str, object]:
-    return {name: getattr(hub.parts, name) for name in hub.parts.__dataclass_fields__}

@@ -49,7 +49,7 @@ class Reader:
         async with asyncio.timeout(5):
             async for event in self.events:
                 if event.event == kind:
-                    return {"id": event.id, **json.loads(event.data)}
+                    return {"id": event.id, **json.loads(event.data or "{}")}
         raise EOFError
 
     async def ended(self) -> bool:
