@@ -317,6 +317,8 @@ class Publisher:
         while self.in_flight:
             if monotonic_s() > give_up_s:
                 raise BrokerAway(f"{self.in_flight} messages not confirmed by {self.link} within {timeout_s:g} s")
+            if self.stop():
+                raise Interrupted("stopped while waiting for confirmations")
             self._round(0.05)
 
     def close(self, *, timeout_s: float = 1.0) -> None:

@@ -53,9 +53,11 @@ class _Stop:
     """Set by Ctrl-C, SIGTERM, or a closed terminal."""
 
     asked: bool = False
+    terminals: tuple[int, ...] = ()
 
     def check(self) -> None:
-        if self.asked:
+        # A hang-up is signalled to the leader of the session only (a shell passes it on, make does not): look for ourselves.
+        if self.asked or not all(map(os.isatty, self.terminals)):
             raise _Asked
 
 
@@ -233,7 +235,7 @@ class _Demo:
 
 
 def _listen_for_the_end() -> _Stop:
-    stop = _Stop()
+    stop = _Stop(terminals=tuple(fd for fd in (0, 1, 2) if os.isatty(fd)))
 
     def asked(_number: int, _frame: FrameType | None) -> None:
         stop.asked = True

@@ -154,6 +154,28 @@ def test_nothing_goes_on_when_it_is_killed_outright(tmp_path):
         assert all(map(free, demo.ports))
 
 
+def test_a_terminal_that_is_closed_ends_it_even_below_a_make_that_does_not_pass_the_signal_on(tmp_path):
+    mosquitto_binary()
+    command = [sys.executable, "-m", "hub", "demo", "--no-fire", "--broker-port", str(free_port())]
+    command += ["--console-port", str(free_port())]
+    code = f"import subprocess, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); subprocess.call({command!r})"
+    leader, terminal = os.forkpty()
+    if leader == 0:
+        os.chdir(ROOT)
+        os.environ["TMPDIR"] = str(tmp_path)
+        os.execv(sys.executable, [sys.executable, "-c", code])
+    said, until = b"", time.monotonic() + 120
+    while b"messages/s" not in said:
+        assert time.monotonic() < until, said
+        said += os.read(terminal, 65_536)
+    os.close(terminal)
+    until = time.monotonic() + 10
+    while os.waitpid(leader, os.WNOHANG)[0] == 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -126,17 +126,19 @@ def test_a_broker_that_stays_away_is_reported_after_the_patience():
             publisher.publish(Message("a", b""))
 
 
-def test_it_can_be_stopped_while_it_waits_for_the_broker():
+@pytest.mark.parametrize("waiting", ["room", "confirmations"])
+def test_it_can_be_stopped_while_it_waits(waiting):
     stopped = threading.Event()
-    with running_mosquitto() as broker, Publisher(a_link(broker), stop=stopped.is_set) as publisher:
+    with running_mosquitto() as broker, Publisher(a_link(broker), window=10, stop=stopped.is_set) as publisher:
         publisher.open()
-        broker.kill()
-        publisher.poll(0.2)
+        broker.freeze()
+        publisher.publish_all(messages(10))
         threading.Timer(0.3, stopped.set).start()
         began = time.monotonic()
         with pytest.raises(Interrupted):
-            publisher.publish(Message("a", b""))
+            publisher.publish(Message("a", b"")) if waiting == "room" else publisher.flush()
         assert time.monotonic() - began < 5
+        broker.thaw()
 
 
 @pytest.mark.parametrize(
