@@ -513,6 +513,21 @@ def test_two_desks_that_see_the_same_fire_make_one_alert(ledger_url):
         each.close()
 
 
+def test_two_desks_that_see_the_same_end_note_it_once(ledger_url):
+    ledgers = [Ledger.open(ledger_url) for _ in range(3)]
+    rooms = [Room(each) for each in ledgers]
+    for n in range(8):
+        rooms[0].record(*[fire(device=f"{n}-{k}") for k in range(20)])
+        ends = [gone(device=f"{n}-{k}", at_ms=T0 + 1_000) for k in range(20)]
+        turned = [ends, ends[::-1], ends[10:] + ends[:10]]
+        assert _together([lambda r=r, e=e: r.record(*e) for r, e in zip(rooms, turned, strict=True)]) == []
+    with ledgers[0].read() as connection:
+        returned = select(func.count()).where(audit.c.action == "returned")
+        assert connection.execute(returned).scalar_one() == 160
+    for each in ledgers:
+        each.close()
+
+
 def test_two_desks_that_see_different_episodes_of_one_condition_make_one_alert(ledger_url):
     ledgers = [Ledger.open(ledger_url) for _ in range(3)]
     rooms = [Room(each) for each in ledgers]
