@@ -108,6 +108,7 @@ class _Connection:
     def __init__(self, owner: Publisher, node: str, client_id: str, will: Message | None) -> None:
         self.owner, self.node = owner, node
         self.in_flight = 0
+        self.window = owner.window
         self.up = False
         self.closing = False
         self.attempt = 0
@@ -165,12 +166,14 @@ class _Connection:
         if writable or self.client.want_write():
             self.client.loop_write()
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             self.refusal = str(reason)
             return
         if self.ever_up:
             self.owner.counts.reconnects += 1
+        # An MQTT 5 broker says how much it takes at once, and may hang up on those who send more.
+        self.window = min(self.owner.window, getattr(properties, "ReceiveMaximum", None) or 65_535)
         self.up = self.ever_up = True
         self.attempt = 0
 
@@ -203,7 +206,8 @@ class _Connection:
 
 
 class Publisher:
-    """Publishes over named connections, opened by `open` (or on first use), at most `window` messages unconfirmed on each.
+    """Publishes over named connections, opened by `open` (or on first use), at most `window` messages unconfirmed on each
+    (fewer where the broker asks for fewer).
 
     `publish` waits while the window is full: that is the back-pressure. A lost connection is made again with back-off and
     its unconfirmed QoS 1 messages are sent again (so the broker may see one twice); after `patience_s` without a broker
@@ -283,7 +287,7 @@ class Publisher:
         if connection is None:
             self.open(message.node)
             connection = self._connections[message.node]
-        if not connection.up or connection.in_flight >= self.window:
+        if not connection.up or connection.in_flight >= connection.window:
             self._wait_for_room(connection)
         connection.in_flight += 1
         self.in_flight += 1
@@ -351,7 +355,7 @@ class Publisher:
 
     def _wait_for_room(self, connection: _Connection) -> None:
         give_up_s = monotonic_s() + self.patience_s
-        goal = max(0, self.window - max(1, self.window // 8))  # some hysteresis: fewer, larger rounds
+        goal = connection.window - max(1, connection.window // 8)  # some hysteresis: fewer, larger rounds
         while not connection.up or connection.in_flight > goal:
             if connection.refusal:
                 raise BrokerRefused(f"the MQTT broker at {self.link} refused us: {connection.refusal}")

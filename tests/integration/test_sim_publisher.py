@@ -117,6 +117,18 @@ def test_a_broker_that_stops_confirming_holds_the_publisher_back_and_is_reported
         assert publisher.in_flight == 0
 
 
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_broker_that_takes_few_at_once_is_not_overrun(qos):
+    with running_mosquitto(config="max_inflight_messages 20") as broker, Publisher(a_link(broker)) as publisher:
+        most = 0
+        for message in messages(1_000, qos=qos):
+            publisher.publish(message)
+            most = max(most, publisher.in_flight)
+        publisher.flush()
+        assert (publisher.counts.acked, publisher.counts.reconnects) == (1_000, 0)
+        assert most <= 20
+
+
 def test_a_broker_that_stays_away_is_reported_after_the_patience():
     with running_mosquitto() as broker, Publisher(a_link(broker), patience_s=0.7) as publisher:
         publisher.open()
