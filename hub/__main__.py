@@ -16,8 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in GROUPS:
-    group.register(app)
+for register in GROUPS:
+    register(app)
 
 
 def main() -> None:

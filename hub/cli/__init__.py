@@ -1,7 +1,22 @@
-"""One file per group of commands; add yours to GROUPS."""
+"""One file per group of commands, with a `register(app)`; add yours to GROUPS."""
 
 from __future__ import annotations
 
-import importlib.util as _u, importlib as _i
-from typing import Any
-GROUPS: tuple[Any, ...] = tuple(_i.import_module(f"hub.cli.{n}") for n in ("run","demo","check","simulate","decode","selftest","migrate","journal","token","registry") if _u.find_spec(f"hub.cli.{n}"))
+from collections.abc import Callable
+
+import typer
+
+from hub.cli import check, decode, demo, journal, migrate, registry, run, selftest, simulate, token
+
+GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
+    run.register,
+    demo.register,
+    check.register,
+    simulate.register,
+    decode.register,
+    selftest.register,
+    migrate.register,
+    journal.register,
+    token.register,
+    registry.register,
+)
