@@ -35,7 +35,9 @@ _CLAIM = 64
 _BUSY = 4
 """With so much inside, a lane gets nothing more but fires: what waits in the table can be overtaken, or taken by another hub."""
 
-_FULL = 256
+_FULL = 8
+"""With so many fires inside it gets nothing more at all."""
+
 _BEFORE_THE_WAIT_MS = 5_000
 
 
@@ -70,6 +72,7 @@ class Courier:
         self._stop = threading.Event()
         self._taken_up = False
         self._turn = Turn()
+        self._handed_on: dict[tuple[str, str], int] = {}  # receiver → the last delivery whose next channel was made due
         self._loop = Loop("courier", self._hand_out)
 
     def start(self) -> Courier:
@@ -117,13 +120,12 @@ class Courier:
             self._taken_up = True
         busy, full = self._crowded()
         claimed = self._outbox.claim(now_ms, self._owner, limit=_CLAIM, lease_ms=LEASE_MS, busy=full, fires_only=busy)
-        instant = [d for d in claimed if isinstance(self._channels.get(d.channel), Console)]
+        instant: list[Delivery] = []
         for delivery in claimed:
-            if delivery in instant:
-                continue
-            lane = self._lane_of(delivery)
-            if lane.failures >= HAND_ON_AFTER and delivery.attempts == 0:
-                self._hand_on(delivery)
+            if isinstance(self._channels.get(delivery.channel), Console):
+                instant.append(delivery)
+            else:
+                self._give(delivery)
         self._show(instant)
         return 0.0 if len(claimed) >= _CLAIM else POLL_S
 
@@ -143,10 +145,9 @@ class Courier:
             busy = [key for key, lane in self._lanes.items() if lane.depth >= _BUSY]
             for key in busy:
                 self._lanes[key].refusing = True
-            return busy, [key for key in busy if self._lanes[key].depth >= _FULL]
+            return busy, [key for key in busy if self._lanes[key].fires >= _FULL]
 
-    def _lane_of(self, delivery: Delivery) -> Lane:
-        """The lane that has taken `delivery` in."""
+    def _give(self, delivery: Delivery) -> None:
         key = (delivery.channel, delivery.target)
         with self._guard:
             lane = self._lanes.get(key)
@@ -154,12 +155,6 @@ class Courier:
                 name = f"{delivery.channel} {delivery.target}".rstrip()
                 lane = self._lanes[key] = Lane(name, self._deliver, self._loop.wake)
                 lane.offer(delivery)
-            return lane
-
-    def _waiting_behind(self, delivery: Delivery) -> list[Delivery]:
-        with self._guard:
-            lane = self._lanes.get((delivery.channel, delivery.target))
-        return lane.waiting() if lane else []
 
     def _deliver(self, delivery: Delivery, failures: int) -> Result:
         """One try, in the lane's thread. Looks first whether the delivery is still wanted."""
@@ -170,12 +165,14 @@ class Courier:
             self._outbox.cancel(delivery.id, unwanted, now_ms)
             self._count(delivery, "cancelled")
             return Result()
-        with self._turn.of((delivery.channel, delivery.target)) as holding:
+        channel = self._channels.get(delivery.channel)
+        needs_turn = channel is not None and not channel.idempotent
+        with self._turn.of((delivery.channel, delivery.target), needed=needs_turn) as holding:
             message = self._message(alert, delivery, now_ms)
             if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
                 return Result()  # cancelled a moment ago, or another hub has it
             with holding.sending():
-                outcome = self._send(delivery, message)
+                outcome = self._send(channel, delivery, message)
             now_ms = self._clock()
             if isinstance(outcome, Sent):
                 verified, receipt = outcome.verified, outcome.receipt
@@ -195,8 +192,7 @@ class Courier:
                 self._give_up(alert, delivery, reason, now_ms)
                 return Result(0.0, reason)
 
-    def _send(self, delivery: Delivery, message: Message) -> Outcome:
-        channel = self._channels.get(delivery.channel)
+    def _send(self, channel: Channel | None, delivery: Delivery, message: Message) -> Outcome:
         if channel is None:
             return Refused(f"this hub has no channel {delivery.channel!r}")
         try:
@@ -225,15 +221,14 @@ class Courier:
                 tried=tried, reason=retry.reason, again_in_s=round((again_ms - now_ms) / 1_000, 1),
             )  # fmt: skip
             if tried == HAND_ON_AFTER or retry.after_s * 1_000 > _BEFORE_THE_WAIT_MS:
-                self._hand_on(delivery, alert)
-            if failures + 1 == HAND_ON_AFTER:
-                for waiting in self._waiting_behind(delivery):
-                    self._hand_on(waiting)
+                self._hand_on((delivery, alert))
+            if failures + 1 >= HAND_ON_AFTER:
+                self._hand_on_all_behind(delivery)
         return Result(self._pace.rest_s(failures, retry), retry.reason)
 
     def _give_up(self, alert: Alert, delivery: Delivery, reason: str, now_ms: int) -> None:
         # First what replaces it: a crash in between repeats an addition that the outbox knows, and loses nothing.
-        self._hand_on(delivery, alert)
+        self._hand_on((delivery, alert))
         self._note(lambda: self._outbox.give_up(delivery.id, reason, now_ms))
         self._count(delivery, "failed")
         log.error(
@@ -241,16 +236,25 @@ class Courier:
             recipient=delivery.recipient, reason=reason,
         )  # fmt: skip
 
-    def _hand_on(self, delivery: Delivery, alert: Alert | None = None) -> None:
-        """Makes the next channel due. For fires and urgent alerts also while the first one is still being tried."""
+    def _hand_on_all_behind(self, delivery: Delivery) -> None:
+        """The same for every fire and urgent alert that waits for this receiver: each once, whether it was tried or not."""
+        key = (delivery.channel, delivery.target)
+        waiting = self._outbox.waiting_for(*key, after_id=self._handed_on.get(key, 0), limit=_CLAIM)
+        if waiting:
+            self._hand_on(*((each, None) for each in waiting))
+            self._handed_on[key] = waiting[-1].id
+
+    def _hand_on(self, *deliveries: tuple[Delivery, Alert | None]) -> None:
+        """Makes the next channel due, also while the first one is still being tried."""
         now_ms = self._clock()
-        found = alert or self._outbox.alert_of(delivery)
-        try:
-            following = self._instead(found, delivery, now_ms)
-        except Exception:  # the delivery itself goes on
-            LOOP_ERRORS.labels(loop="courier.instead").inc()
-            log.exception("courier.instead_failed", alert=found.id, delivery=delivery.id)
-            return
+        following: list[NewDelivery] = []
+        for delivery, known in deliveries:
+            alert = known or self._outbox.alert_of(delivery)
+            try:
+                following += self._instead(alert, delivery, now_ms)
+            except Exception:  # the delivery itself goes on
+                LOOP_ERRORS.labels(loop="courier.instead").inc()
+                log.exception("courier.instead_failed", alert=alert.id, delivery=delivery.id)
         if following:
             self._note(lambda: self._outbox.add(following, now_ms))
             self._loop.wake()

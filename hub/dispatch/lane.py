@@ -47,7 +47,7 @@ class Lane:
         self.refusing = False
         self._deliver, self._on_room, self._idle_s = deliver, on_room, idle_s
         self._waiting: list[tuple[str, int, int, Delivery]] = []
-        self._inside: set[int] = set()
+        self._inside: dict[int, str] = {}  # id → severity
         self._current: Delivery | None = None
         self._again: Delivery | None = None
         self._changed = threading.Condition()
@@ -61,7 +61,7 @@ class Lane:
             if self._ending:
                 return False
             if delivery.id not in self._inside:
-                self._inside.add(delivery.id)
+                self._inside[delivery.id] = delivery.severity
                 self._push(delivery)
             elif self._current is not None and self._current.id == delivery.id:
                 # Postponed and due again before this lane has finished with the try before: that is a new try, not a copy.
@@ -76,6 +76,12 @@ class Lane:
     def depth(self) -> int:
         """Deliveries inside, the one that is being sent included."""
         return len(self._inside)
+
+    @property
+    def fires(self) -> int:
+        """How many of them are P1."""
+        with self._changed:
+            return sum(severity == "P1" for severity in self._inside.values())
 
     @property
     def ended(self) -> bool:
@@ -130,7 +136,7 @@ class Lane:
             next_try = delivery if keep else self._again
             self._current = self._again = None
             if next_try is None:
-                self._inside.discard(delivery.id)
+                self._inside.pop(delivery.id, None)
             else:
                 self._push(next_try)
         if self.refusing:

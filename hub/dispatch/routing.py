@@ -121,8 +121,11 @@ def place_text(registry: Registry, code: str) -> Name:
 
 
 def contacts_of(person: Person, ways: Ways) -> tuple[tuple[str, str], ...]:
-    """The usable contacts of `person`: verified ones first, else in the order of the registry."""
-    usable = [contact for contact in person.contacts if ways.lead_to(*contact)]
+    """The usable contacts of `person`: verified ones first, else in the order of the registry.
+
+    Not the console: what a person sees there is the console of the station.
+    """
+    usable = [contact for contact in person.contacts if contact[0] != CONSOLE and ways.lead_to(*contact)]
     return tuple(sorted(usable, key=lambda contact: contact[0] not in person.verified))
 
 
@@ -252,6 +255,8 @@ def _people(registry: Registry, ids: tuple[str, ...], ways: Ways) -> Reached:
             gaps.append(f"person {person_id} does not exist")
         elif contacts := contacts_of(person, ways):
             recipients.append(Recipient(id=person.id, name=person.name, contacts=contacts, locale=person.locale))
+        elif any(contact[0] == CONSOLE for contact in person.contacts):
+            continue  # looks at the console of the station, which is told by itself
         elif not person.contacts:
             gaps.append(f"person {person_id} has no contact")
         else:

@@ -29,10 +29,13 @@ class Turn:
         self._far: set[tuple[str, str]] = set()
 
     @contextmanager
-    def of(self, receiver: tuple[str, str]) -> Iterator[Holding]:
-        """Waits for the turn of `receiver`; a far one does not wait. Holds it for the writing before and after the send too."""
+    def of(self, receiver: tuple[str, str], *, needed: bool = True) -> Iterator[Holding]:
+        """Waits for the turn of `receiver`, and holds it for the writing before and after the send too.
+
+        A far receiver does not wait, and neither does one for which no turn is `needed`.
+        """
         holding = Holding(self, receiver)
-        if receiver not in self._far:
+        if needed and receiver not in self._far:
             self._take(holding)
         try:
             yield holding

@@ -184,6 +184,18 @@ class Outbox:
         """Puts back what a dead courier had leased or begun. `claim` takes such rows anyway. Returns how many."""
         return self._give_back(deliveries.c.state.in_(_WAITING), deliveries.c.lease_until_ms <= now_ms)
 
+    def waiting_for(self, channel: str, target: str, *, after_id: int, limit: int) -> list[Delivery]:
+        """Fires and urgent deliveries (P1, P2) that wait for one receiver, with ids above `after_id`, in that order."""
+        statement = (
+            select(*(deliveries.c[name] for name in _COLUMNS))
+            .where(deliveries.c.state == "queued", deliveries.c.channel == channel, deliveries.c.target == target)
+            .where(deliveries.c.severity.in_(("P1", "P2")), _id > after_id)
+            .order_by(_id)
+            .limit(limit)
+        )
+        with self._ledger.read() as connection:
+            return [Delivery(**row._mapping) for row in connection.execute(statement)]
+
     def waiting(self) -> dict[str, int]:
         """How many deliveries wait, by channel."""
         statement = select(deliveries.c.channel, func.count()).where(deliveries.c.state.in_(_WAITING))

@@ -46,6 +46,7 @@ class Line:
     name: str
     answer: Callable[[str, Message], Outcome] = lambda target, message: Sent()
     sends: list[tuple[str, Message]] = field(default_factory=list)
+    idempotent: bool = False
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
@@ -346,6 +347,22 @@ def test_a_dead_receiver_makes_the_next_channel_due_while_it_is_still_tried(
     dead.clear()
     rows = town.settled(base, 10)
     assert {row.state for row in rows if row.transition.startswith("x") and row.channel == "webhook"} == {"accepted"}
+
+
+def test_every_fire_that_waits_for_a_dead_receiver_goes_another_way_before_it_was_even_tried(
+    town: Town, webhook: Line, siren: Line
+) -> None:
+    courier = town.courier(pace=Pace())
+    courier.start()
+    alert_id = town.alarm()
+    town.settled(alert_id)
+    siren.sends.clear()
+    webhook.sends.clear()
+    webhook.answer = lambda target, message: Retry(0.0, "no connection")
+    town.only("webhook", "crew-north", alert_id, times=30)
+    courier.wake()
+    siren.wait_for(30, 6.0)
+    assert len({message.id for message in webhook.to("crew-north")}) < 30
 
 
 def test_a_lesser_alert_is_given_up_after_a_day_and_the_next_channel_is_due(ledger: Ledger, siren: Line) -> None:

@@ -182,3 +182,9 @@ def test_a_contact_at_a_receiver_that_is_not_configured_is_a_gap_and_not_a_way()
     who, gaps = reached(small_registry(), "station", ways=Ways(ALL.channels, {"webhook": frozenset()}))
     assert who == ["north"]
     assert gaps[0] == "station north has a contact that this hub does not know (webhook)"
+
+
+def test_a_console_is_the_stations_and_no_way_to_a_person() -> None:
+    at_desk = [replace(p, contacts=(("console", ""),)) if p.id == "crew-1" else p for p in people()]
+    registry = Registry.of([a_device("smoke-1")], places=places(), people=at_desk, stations=stations())
+    assert reached(registry, "station") == (["north", "crew-2", "crew-3", "crew-4"], ())

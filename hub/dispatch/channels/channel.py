@@ -47,9 +47,11 @@ class Channel(Protocol):
     `send` gives a value for whatever the other side does: it never raises for that, never takes longer than `timeout_s` by
     more than a moment, says Sent only for what is known, and tells no secret in a reason. It may be called from several
     threads at once, for different targets. `close` ends sends in flight (they give Retry) and returns at once.
+    `idempotent`: a repetition after a crash does no harm, so sends need not take turns.
     """
 
     name: str
+    idempotent: bool
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
         """Tells `target`. Sent, Retry (with the seconds that the receiver asked for, 0 when it did not) or Refused."""

@@ -14,6 +14,7 @@ class Console:
     """Accepts at once: the delivery was written in the same transaction as the alert, and the page reads that table."""
 
     name = "console"
+    idempotent = True
     RECEIPT = "stored"
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:

@@ -27,6 +27,7 @@ class Siren:
     """
 
     name = "siren"
+    idempotent = True
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._sound_ms = config.sound_s * 1_000

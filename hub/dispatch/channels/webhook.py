@@ -83,6 +83,7 @@ class Webhook:
     """Posts a message as JSON, and believes only an answer that says yes (`hub.dispatch.answers`)."""
 
     name = "webhook"
+    idempotent = False
 
     def __init__(self, config: Config, tools: Tools) -> None:
         for chatty in ("httpx", "httpcore"):
