@@ -212,8 +212,8 @@ class NativeCodec:
             return parsed
         itself = parsed.device == NODE_ITSELF
         found = (
-            parsed.address,
-            intern(parsed.node) if itself else parsed.device,
+            intern(parsed.address),
+            intern(parsed.node if itself else parsed.device),
             "" if itself else intern(parsed.node),
             intern(parsed.site),
         )
