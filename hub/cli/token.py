@@ -68,10 +68,11 @@ def create(
 def list_(config: ConfigFolder = Path("config"), url: LedgerUrl = "") -> None:
     """Show every token, without its secret."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     now = now_ms()
-    table = Table("id", "name", "role", "sees", "person", "made", "state", box=None)
+    rest = (Column(title, overflow="fold") for title in ("name", "role", "sees", "person", "made", "state"))
+    table = Table(Column("id", no_wrap=True), *rest, box=None)
     with _tokens(config, url) as tokens:
         for token in tokens.list():
             sees = "all" if "*" in (*token.grids, *token.stations) else " ".join((*token.grids, *token.stations))
