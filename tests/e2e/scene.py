@@ -17,7 +17,6 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.ledger import Ledger
 from tests.support.phone import Phone
 
-
 _BEGAN_MS = time.time_ns() // 1_000_000
 
 

@@ -10,65 +10,22 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from devices.simulators.publisher import Link, Message, Publisher
+from devices.simulators.publisher import Link, Publisher
 from hub.registry.loader import load
 from hub.registry.snapshot import Registry
-from hub.stores.alert_queries import AlertQueries
-from hub.stores.ledger import Ledger
+from tests.e2e.scene import alerts_of, fire, spoken_by, tele, told, until
 from tests.support.hub_process import HubProcess, make_config
 from tests.support.mosquitto import Mosquitto
 from tests.support.phone import Phone
 from tests.support.postgres import fresh_database
 
 SMOKE_PAYLOAD = {"battery": 97, "linkquality": 88, "smoke": True}
-
-
-@pytest.fixture
-def phone() -> Iterator[Phone]:
-    with Phone() as one:
-        yield one
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    one = Mosquitto(folder, persistent=True, config="max_inflight_messages 5000\nmax_queued_messages 0\n")
-    one.start()
-    yield one
-    one.stop()
-
-
-def smoke_alarms(registry: Registry, dialect: str) -> list[tuple[str, str]]:
-    """(device id, address without the dialect) of smoke alarms that speak `dialect`."""
-    return [
-        (d.id, a.removeprefix(f"{dialect}:"))
-        for d in registry.devices()
-        if d.kind == "smoke_alarm"
-        for a in d.addresses
-        if a.startswith(f"{dialect}:")
-    ]
-
-
-def ledger_of(config: Path) -> Ledger:
-    settings = yaml.safe_load((config / "hub.yaml").read_text("utf-8"))
-    url = settings.get("ledger", {}).get("url") or f"sqlite:///{settings['data_dir']}/ledger.db"
-    return Ledger.open(url, migrate=False)
-
-
-def until(ready: Any, *, within_s: float, what: str) -> None:
-    end = time.monotonic() + within_s
-    while not ready():
-        assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.05)
 
 
 @pytest.mark.needs_mosquitto
@@ -78,7 +35,7 @@ def test_a_zigbee_smoke_message_reaches_the_right_station_and_its_webhook_every_
     repetitions = 200 if os.environ.get("CI") else 40
     config = make_config(tmp_path, broker_port=broker.port, devices=2_000, webhook=phone.url("").rstrip("/"))
     registry = load(config / "registry")
-    devices = smoke_alarms(registry, "zigbee2mqtt")[:repetitions]
+    devices = spoken_by(registry, "zigbee2mqtt", "smoke_alarm")[:repetitions]
     assert len(devices) >= min(repetitions, 100)
     took_ms: list[float] = []
     with HubProcess(config):
@@ -101,9 +58,7 @@ def test_a_zigbee_smoke_message_reaches_the_right_station_and_its_webhook_every_
                 c for c in phone.calls[before:] if c.body["device"] == device and "raised" in c.body["transition"]
             )
             took_ms.append((call.at_ns - began) / 1e6)
-        ledger = ledger_of(config)
-        alerts = AlertQueries(ledger).list(scope=None, live=True, limit=1_000).rows
-        ledger.close()
+        alerts = alerts_of(config, live=True)
     assert Counter(a.device_id for a in alerts) == Counter({device: 1 for device, _ in devices})
     for alert in alerts:
         found = registry.find(alert.device_id)
@@ -141,7 +96,7 @@ def crash_ten_times(tmp_path: Path, broker: Mosquitto, phone: Phone, url: str) -
         tmp_path, broker_port=broker.port, devices=2_500, ledger_url=url, webhook=phone.url("").rstrip("/")
     )
     registry = load(config / "registry")
-    burning = smoke_alarms(registry, "native-v1")[:500]
+    burning = spoken_by(registry, "native-v1", "smoke_alarm")[:500]
     assert len(burning) == 500
     hub = HubProcess(config).start()
     chance, kills = random.Random(7), 10
@@ -154,21 +109,16 @@ def crash_ten_times(tmp_path: Path, broker: Mosquitto, phone: Phone, url: str) -
             hub.start()
         sending.finish()
 
-        def accepted() -> set[str]:
-            return {c.body["device"] for c in phone.calls if c.body["transition"].startswith("raised")}
-
         wanted = {device for device, _ in burning}
         until(
-            lambda: wanted <= accepted(),
+            lambda: wanted <= told(phone),
             within_s=90,
-            what=lambda: f"no notification for {sorted(wanted - accepted())[:9]} …",
+            what=lambda: f"no notification for {sorted(wanted - told(phone))[:9]} …",
         )
     finally:
         sending.abort()
         hub.stop()
-    ledger = ledger_of(config)
-    alerts = AlertQueries(ledger).list(scope=None, severity="P1", limit=1_000).rows
-    ledger.close()
+    alerts = alerts_of(config, severity="P1")
     assert Counter(a.device_id for a in alerts) == Counter(dict.fromkeys(wanted, 1))
     assert {a.occurrences for a in alerts} == {1}, "a redelivered event is not a second fire"
     assert phone.repeated() <= kills
@@ -179,13 +129,7 @@ class Sender(threading.Thread):
 
     def __init__(self, port: int, registry: Registry, burning: list[tuple[str, str]], *, per_second: int) -> None:
         super().__init__(name="sender", daemon=True)
-        meters = [
-            a.removeprefix("native-v1:")
-            for d in registry.devices()
-            if d.kind in ("meter", "charging_socket", "env")
-            for a in d.addresses
-            if a.startswith("native-v1:")
-        ]
+        meters = [a for _, a in spoken_by(registry, "native-v1", "meter", "charging_socket", "env")]
         self._meters, self._burning, self._rate = meters, list(burning), per_second
         self._port = port
         self._enough, self._abort = threading.Event(), threading.Event()
@@ -200,12 +144,9 @@ class Sender(threading.Thread):
                 while not self._abort.is_set() and not (self._enough.is_set() and not waiting):
                     if sent and sent % every == 0 and waiting:
                         device, address = waiting.pop()
-                        body = {"v": 1, "id": f"fire-{device}", "type": "alarm", "alarm": "smoke", "active": True}
-                        out.publish(Message(f"sc/v1/{address}/event", json.dumps(body).encode()))
+                        out.publish(fire(device, address))
                     else:
-                        body = {"v": 1, "seq": sent, "m": {"power_w": sent % 900}}
-                        meter = self._meters[sent % len(self._meters)]
-                        out.publish(Message(f"sc/v1/{meter}/tele", json.dumps(body).encode()))
+                        out.publish(tele(self._meters[sent % len(self._meters)], sent))
                     sent += 1
                     ahead_s = sent / self._rate - (time.monotonic() - began)
                     if ahead_s > 0.01:

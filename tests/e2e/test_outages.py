@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ from tests.support.phone import Phone
 from tests.support.postgres import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_mosquitto]
-
-
-@pytest.fixture
-def phone() -> Iterator[Phone]:
-    with Phone() as one:
-        yield one
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "broker").mkdir()
-    one = Mosquitto(tmp_path / "broker", persistent=True, config="max_inflight_messages 5000\nmax_queued_messages 0\n")
-    one.start()
-    yield one
-    one.stop()
 
 
 def webhook(phone: Phone) -> str:
