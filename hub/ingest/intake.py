@@ -269,7 +269,8 @@ class Intake:
                 forgotten = self._volatile.popleft()
                 assert isinstance(forgotten, _Forgotten)
                 gone = forgotten.count
-                self.journal.leap(self.journal.head + gone)  # so that positions are the same in memory and there
+                # so that positions are the same in memory and there
+                self.journal.leap(self.journal.head + gone, remedy="none: forgotten while the disk was full")
             self._behind -= gone
 
     def _stretch(self) -> list[_Held]:

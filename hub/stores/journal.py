@@ -184,15 +184,16 @@ class Journal:
         self._shelf.add(Segment(path=young.path, first=young.first, end=young.end, identity=self.identity))
         return young
 
-    def leap(self, position: int) -> None:
+    def leap(self, position: int, *, remedy: str = _LOST) -> None:
         """Gives out no position below `position` any more; for a cursor that lies beyond the head.
 
-        Such a cursor proves that the journal has lost records that it had acknowledged (files cut or put back from a backup).
+        Such a cursor proves that the journal has lost records that it had acknowledged (files cut or put back from a backup),
+        unless the caller knows better and says so as `remedy`.
         """
         with self._owner:
             if position <= self._head or not self._began:
                 return
-            log.error("journal.lost_records", from_position=self._head, to_position=position, remedy=_LOST)
+            log.error("journal.lost_records", from_position=self._head, to_position=position, remedy=remedy)
             self._tail.clear()
             self._move_head(position)
 
