@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,30 @@ def now_ms() -> int:
 def monotonic_s() -> float:
     """Seconds that never go backwards; for back-off and leases inside one process."""
     return time.monotonic()
+
+
+class ForwardClock:
+    """The system's time, but never backwards: when that is set back, this goes on from where it was. Thread-safe.
+
+    What is due stays due then, and delays go on. It runs a tenth slower until the system's time has caught up, and
+    `ahead_ms` says how far that is; a restart takes the system's time over at once. Set forward, it follows at once.
+    """
+
+    def __init__(
+        self, wall_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall_ns, self._steady_ns = wall_ns, steady_ns
+        self._lock = threading.Lock()
+        self._at_ns, self._steady_at_ns = wall_ns(), steady_ns()
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        with self._lock:
+            steady, wall = self._steady_ns(), self._wall_ns()
+            going_on = self._at_ns + (steady - self._steady_at_ns) * 9 // 10
+            self._at_ns, self._steady_at_ns = max(wall, going_on), steady
+            self.ahead_ms = (self._at_ns - wall) // 1_000_000
+            return self._at_ns // 1_000_000
 
 
 def wall_clock(at_ms: int, zone_name: str, fmt: str = "%Y-%m-%d %H:%M:%S") -> str:

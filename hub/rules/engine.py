@@ -24,6 +24,9 @@ _ONLINE = CODE["online"]
 _NOT_FOR_RULES = int(Quality.DUPLICATE | Quality.HISTORY | Quality.IMPLAUSIBLE)
 _MAY_RAISE_LATE = np.array([bool(q.alarm) for q in BY_CODE])
 _PLAIN, _RAISE_ONLY, _SKIP, _TEST = range(4)
+_DEAF_MS = 60_000
+"""Ticks come each second. A longer gap between two, or time that runs backwards, is no time that passed for the devices:
+the hub was not there, or its clock was set. Silence and delays are counted without it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,8 @@ class Found:
     events: list[ConditionEvent] = field(default_factory=list)
     changes: list[tuple[RuleTable, NDArray[np.intp], Cells]] = field(default_factory=list)
     heard: tuple[Slots, Ints] | None = None
+    tick_ms: int | None = None
+    leap_ms: int = 0  # by how much time leapt before `tick_ms`
 
 
 class Engine:
@@ -42,6 +47,7 @@ class Engine:
         self.start_ms = start_ms
         self._build(ruleset, registry)
         self.last_heard_ms = np.full(len(registry), start_ms, np.int64)
+        self.last_tick_ms = start_ms
 
     def _build(self, ruleset: RuleSet, registry: Registry) -> None:
         self.ruleset, self.registry = ruleset, registry
@@ -230,7 +236,8 @@ class Engine:
 
     def tick(self, now_ms: int, position: int) -> Found:
         """What the passing of time up to `now_ms` means: delays that are over, devices silent for too long."""
-        found = Found()
+        gap_ms = now_ms - self.last_tick_ms
+        found = Found(tick_ms=now_ms, leap_ms=0 if 0 <= gap_ms <= _DEAF_MS else gap_ms)
         for table in self.tables:
             if table.run.driven_by == "silence":
                 self._silent(table, now_ms, position, found)
@@ -243,6 +250,7 @@ class Engine:
         if not len(waiting):
             return
         cells = table.read(waiting)
+        cells.since_ms = _leapt(cells.since_ms, found)
         at = np.arange(len(waiting))
         before, after = table.step(
             cells, at, np.full(len(waiting), UNKNOWN, np.uint8), np.full(len(waiting), now_ms, np.int64)
@@ -265,7 +273,7 @@ class Engine:
     def _silent(self, table: RuleTable, now_ms: int, position: int, found: Found) -> None:
         slots = table.slot
         limit = np.int64(table.run.silent_ms) if table.run.silent_ms else self.registry.silence_limit_ms[slots]
-        heard = self.last_heard_ms[slots]
+        heard = _leapt(self.last_heard_ms[slots], found)
         late = np.flatnonzero((now_ms - heard > limit) & (limit > 0) & (table.cells.state == NORMAL))
         if not len(late):
             return
@@ -302,6 +310,12 @@ class Engine:
 
     def commit(self, found: Found) -> None:
         """Remembers what `evaluate` or `tick` found. Call it once, after the desk has recorded the events."""
+        if found.leap_ms:
+            self.last_heard_ms = _leapt(self.last_heard_ms, found)
+            for table in self.tables:
+                table.cells.since_ms = _leapt(table.cells.since_ms, found)
+        if found.tick_ms is not None:
+            self.last_tick_ms = found.tick_ms
         for table, cell, cells in found.changes:
             table.write(cell, cells)
         if found.heard is not None:
@@ -352,6 +366,13 @@ class Engine:
 
     def states(self) -> Sequence[RuleTable]:
         return self.tables
+
+
+def _leapt(instants: Ints, found: Found) -> Ints:
+    """`instants` on the far side of a leap of time: as long before the tick as they were before the leap."""
+    if not found.leap_ms or found.tick_ms is None:
+        return instants
+    return np.minimum(instants + found.leap_ms, found.tick_ms)
 
 
 def _waves_of(member: NDArray[np.intp]) -> list[NDArray[np.intp]]:
