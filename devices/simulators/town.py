@@ -261,7 +261,12 @@ class _Surveyor:
             name = (f"{station.name.zh}警笛", f"Siren, {station.name.en}")
             at = (station.lon or 0.0, station.lat or 0.0)
             grid = station.grids[0]
-            self._device(f"siren-{station.id}", "siren", name, home[grid], grid, f"{station.id}/siren", at=at)
+            node = (
+                f"native-v1:{self.town.site}/{station.id}/-",
+            )  # the siren is its own node: a lost connection is its own
+            self._device(
+                f"siren-{station.id}", "siren", name, home[grid], grid, f"{station.id}/siren", at=at, also=node
+            )
 
     def _equip(self, block: _Block, quota: int) -> None:
         """Gives `block` exactly `quota` devices: gateways, what stands in the yard, and the rest behind doors."""

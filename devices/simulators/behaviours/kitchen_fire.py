@@ -102,11 +102,16 @@ def _origin(world: World, cue: Cue) -> Device:
         return device
     if group is None or not len(group):
         raise NoSuchDevice("a kitchen fire needs a smoke_alarm, and this place has none")
-    # Where most neighbours can be seen to follow, then by id: the same place gives the same fire.
+    # In a kitchen if there is one, where most neighbours can be seen to follow, then by id: the same place gives the same fire.
     homes: dict[str, int] = {}
     for device in group.devices:
         homes[world.building(device)] = homes.get(world.building(device), 0) + 1
-    return min(group.devices, key=lambda d: (-min(homes[world.building(d)], 4), d.id))
+
+    def order(device: Device) -> tuple[bool, int, str]:
+        kitchen = "厨房" in device.name.zh or "kitchen" in device.name.en.lower()
+        return not kitchen, -min(homes[world.building(device)], 4), device.id
+
+    return min(group.devices, key=order)
 
 
 def _make(world: World, start_ms: int, cue: Cue) -> Behaviour:
