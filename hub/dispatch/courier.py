@@ -167,7 +167,7 @@ class Courier:
             return Result()
         channel = self._channels.get(delivery.channel)
         needs_turn = channel is not None and not channel.idempotent
-        with self._turn.of((delivery.channel, delivery.target), needed=needs_turn) as holding:
+        with self._turn.of((delivery.channel, delivery.target), delivery.severity, needed=needs_turn) as holding:
             message = self._message(alert, delivery, now_ms)
             if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
                 return Result()  # cancelled a moment ago, or another hub has it

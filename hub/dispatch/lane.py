@@ -17,6 +17,8 @@ IDLE_S = 300.0
 """A lane with nothing to do for so long ends; the courier opens a new one when there is something again."""
 
 _LEDGER_AWAY_MOST_S = 2.0
+_LOW = 1
+"""Asks for more when so little is left: one claim for several deliveries, and the receiver never waits."""
 
 
 class Result(NamedTuple):
@@ -139,7 +141,7 @@ class Lane:
                 self._inside.pop(delivery.id, None)
             else:
                 self._push(next_try)
-        if self.refusing:
+        if self.refusing and self.depth <= _LOW:
             self.refusing = False
             self._on_room()
         until_s = monotonic_s() + rest_s

@@ -7,9 +7,11 @@ do not take turns: they would make each other late.
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from hub.clock import monotonic_s
 
@@ -26,39 +28,48 @@ class Turn:
         self._changed = threading.Condition()
         self._holder: object | None = None
         self._until_s = 0.0
+        self._line: list[tuple[str, int]] = []
+        self._numbers = count()
         self._far: set[tuple[str, str]] = set()
 
     @contextmanager
-    def of(self, receiver: tuple[str, str], *, needed: bool = True) -> Iterator[Holding]:
+    def of(self, receiver: tuple[str, str], severity: str = "P1", *, needed: bool = True) -> Iterator[Holding]:
         """Waits for the turn of `receiver`, and holds it for the writing before and after the send too.
+
+        Of those that wait the most severe is next, then the one that has waited longest.
 
         A far receiver does not wait, and neither does one for which no turn is `needed`.
         """
         holding = Holding(self, receiver)
         if needed and receiver not in self._far:
-            self._take(holding)
+            self._take(holding, severity)
         try:
             yield holding
         finally:
             self._give_back(holding)
 
-    def _take(self, holding: object) -> None:
+    def _take(self, holding: object, severity: str) -> None:
         with self._changed:
-            while self._holder is not None and (left_s := self._until_s - monotonic_s()) > 0:
-                self._changed.wait(left_s)
+            place = (severity, next(self._numbers))
+            heapq.heappush(self._line, place)
+            while self._line[0] != place or (self._holder is not None and self._until_s > monotonic_s()):
+                # Whoever is not first is woken when the line moves; the first one also when the holder's time is over.
+                self._changed.wait(max(self._until_s - monotonic_s(), 0.001) if self._line[0] == place else None)
+            heapq.heappop(self._line)
             self._holder, self._until_s = holding, monotonic_s() + _WRITING_S
+            self._changed.notify_all()
 
     def _give_back(self, holding: object) -> None:
         with self._changed:
             if self._holder is holding:
                 self._holder = None
-                self._changed.notify()
+                self._changed.notify_all()
 
     def _keep(self, holding: object, seconds: float) -> None:
         with self._changed:
             if self._holder is holding:
                 self._until_s = monotonic_s() + seconds
-                self._changed.notify()
+                self._changed.notify_all()
 
     def _took(self, receiver: tuple[str, str], seconds: float) -> None:
         with self._changed:

@@ -97,3 +97,20 @@ def test_a_slow_note_after_a_quick_send_keeps_the_turn() -> None:
         order.append("next")
     thread.join()
     assert order == ["noted", "next"]
+
+
+def test_a_fire_is_told_before_lesser_alerts_that_have_waited_longer() -> None:
+    turn, order = Turn(), []
+
+    def send(severity: str) -> None:
+        with turn.of(("webhook", severity), severity):
+            order.append(severity)
+
+    threads = [threading.Thread(target=send, args=(severity,)) for severity in ("P4", "P3", "P2", "P1")]
+    with turn.of(("webhook", "first")):
+        for thread in threads:
+            thread.start()
+            time.sleep(0.02)
+    for thread in threads:
+        thread.join(5)
+    assert order == ["P1", "P2", "P3", "P4"]
