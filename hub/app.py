@@ -18,7 +18,7 @@ from hub import settings as configuration
 from hub.alerts.desk import Desk
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
-from hub.clock import Clock, now_ms
+from hub.clock import Clock, ForwardClock
 from hub.dispatch.channels import Tools, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
@@ -84,14 +84,14 @@ class Hub:
         self._closing.close()
 
 
-def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = now_ms) -> Hub:
+def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | None = None) -> Hub:
     """Builds the hub's parts for `roles`. Raises ConfigError before anything was started when the operator's files are wrong."""
     _check_roles(roles)
+    clock = clock or ForwardClock()
     closing = ExitStack()
     starters: list[Callable[[], object]] = []
     health: dict[str, Callable[[], PartHealth]] = {}
-    folder, data = settings.folder, settings.data
-    data.mkdir(parents=True, exist_ok=True)
+    folder = settings.folder
     try:
         # -- what the operator wrote: all of it is read before anything opens
         rules = load_rules(folder / "rules")
@@ -100,8 +100,15 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
         document = configuration.document_of(folder)
         broker = broker_of(settings)
         sources = _sources(settings, document)
-        context = CodecContext(zone=settings.timezone, known=lambda address: address in live.current.slot_of_address)
+        context = CodecContext(
+            zone=settings.timezone,
+            known=lambda address: address in live.current.slot_of_address,
+            own_text=lambda address: live.current.own_text(address),
+        )
         filters = _filters(Router(sources, context))
+        configuration.claim_folder(settings)
+        if isinstance(clock, ForwardClock):
+            health["clock"] = _clock_health(clock)
 
         # -- stores
         ledger = _ledger(settings.ledger_url)
@@ -132,6 +139,12 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
                 closing.callback(channel.close)
             compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url)
             owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+            if "ingest" not in roles and _has_sirens(live.current):
+                speaker = replace(broker, client_id=f"{broker.client_id}-{owner}", persistent=False)
+                sessions.append(PahoSession(speaker, "courier", [], lambda envelope: None, clock=clock))
+                closing.callback(sessions[0].stop)
+                starters.append(sessions[0].start)
+                health["mqtt-courier"] = _session_health(sessions[0], required=False)
             courier = Courier(outbox, channels, compose, clock, owner, instead=planner.instead)
             couriers.append(courier)
             closing.callback(courier.stop)
@@ -171,6 +184,12 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock = 
             starters += [intake.start, core.start, *(s.start for s in sessions)]
             health |= core.health
             health |= {f"mqtt-{s.lane}": _session_health(s) for s in sessions}
+        else:
+            follower = _Follower(live)
+            reload = follower.reload
+            closing.callback(follower.loop.stop)
+            starters.append(follower.loop.start)
+            health["config"] = follower.health
         health["ledger"] = lambda: _ledger_health(ledger)
         health["history"] = lambda: _history_health(history)
 
@@ -376,9 +395,7 @@ class _Core:
             rules = load_rules(self.settings.folder / "rules")
             registry = self.live.reload()
         except ConfigError as wrong:
-            self.config_trouble = str(wrong.complaints[0])
-            for complaint in wrong.complaints:
-                log.error("config.refused", complaint=str(complaint), effect="the old configuration stays in force")
+            self.config_trouble = _refused(wrong)
             return
         self.config_trouble = ""
         self._wanted = (rules, registry)
@@ -450,9 +467,32 @@ class _Core:
         return PartHealth(state="ok", detail=f"{behind} records behind")
 
     def _config_health(self) -> PartHealth:
-        if self.config_trouble:
-            return PartHealth(state="degraded", detail=self.config_trouble, required=False)
-        return PartHealth(state="ok", required=False)
+        return _config_health(self.config_trouble)
+
+
+class _Follower:
+    """Keeps the registry of a process without rules up to date: who is on duty, and where devices are, changes there too."""
+
+    def __init__(self, live: LiveRegistry) -> None:
+        self._live, self._trouble = live, ""
+        self.loop = Loop("watch", self._watch)
+
+    def _watch(self) -> float:
+        if self._live.changed():
+            self.reload()
+        return _WATCH_EVERY_MS / 1_000
+
+    def reload(self) -> None:
+        try:
+            registry = self._live.reload()
+        except ConfigError as wrong:
+            self._trouble = _refused(wrong)
+            return
+        self._trouble = ""
+        log.info("config.reloaded", devices=len(registry.slot_of))
+
+    def health(self) -> PartHealth:
+        return _config_health(self._trouble)
 
 
 class _Lifeline:
@@ -490,6 +530,8 @@ def _check_roles(roles: Collection[str]) -> None:
 def broker_of(settings: Settings) -> Broker:
     """How to reach the broker that `settings` name; the password from GRIDHUB_MQTT_PASSWORD or its file."""
     m = settings.mqtt
+    if m.tls is not None:
+        configuration.check_certificates(settings.folder, m.tls)
     return Broker(
         host=m.host,
         port=m.port,
@@ -596,11 +638,40 @@ def _loop_health(alive: bool) -> PartHealth:
     return PartHealth(state="ok") if alive else PartHealth(state="down", detail="a thread is not running")
 
 
-def _session_health(session: PahoSession) -> Callable[[], PartHealth]:
+def _session_health(session: PahoSession, *, required: bool = True) -> Callable[[], PartHealth]:
     def ask() -> PartHealth:
-        return PartHealth(state="ok") if session.connected else PartHealth(state="down", detail=session.trouble)
+        well = session.connected and not session.trouble
+        return PartHealth(state="ok" if well else "down", detail=session.trouble, required=required)
 
     return ask
+
+
+def _clock_health(clock: ForwardClock) -> Callable[[], PartHealth]:
+    def ask() -> PartHealth:
+        clock()
+        if clock.ahead_ms < 1_000:
+            return PartHealth(state="ok", required=False)
+        ahead_s = clock.ahead_ms // 1_000
+        detail = f"the system's clock was set back; the hub's is {ahead_s} s ahead until a restart"
+        return PartHealth(state="degraded", detail=detail, required=False)
+
+    return ask
+
+
+def _config_health(trouble: str) -> PartHealth:
+    return PartHealth(state="degraded" if trouble else "ok", detail=trouble, required=False)
+
+
+def _refused(wrong: ConfigError) -> str:
+    """Says all that is wrong with a configuration that was to be taken over; returns the first complaint."""
+    for complaint in wrong.complaints:
+        log.error("config.refused", complaint=str(complaint), effect="the old configuration stays in force")
+    return str(wrong.complaints[0])
+
+
+def _has_sirens(registry: Registry) -> bool:
+    contacts = [h.contacts for h in registry.stations.values()] + [h.contacts for h in registry.people.values()]
+    return any(channel == "siren" for several in contacts for channel, _ in several)
 
 
 def _ledger_health(ledger: Ledger) -> PartHealth:

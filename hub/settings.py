@@ -6,6 +6,7 @@ Secrets come only from the environment or from files that a `*_file` key names; 
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,3 +219,51 @@ def document_of(folder: Path) -> Document:
     if document is None:
         raise ConfigError(complaints)
     return document
+
+
+def claim_folder(settings: Settings) -> None:
+    """Makes the data folder. A ledger in it needs to write; without one the hub starts on a read-only disk as well."""
+    data = settings.data
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        why = refused.strerror
+    else:
+        if os.access(data, os.W_OK | os.X_OK) or not settings.ledger_url.startswith("sqlite"):
+            return
+        why = "no right to write there, or a read-only disk"
+    message = f"the data folder {data} cannot be used: {why}"
+    remedy = "give the hub's user this folder, or name another"
+    raise ConfigError([document_of(settings.folder).complain(("data_dir",), message, remedy)])
+
+
+def check_certificates(folder: Path, tls: Tls) -> None:
+    """Reads the files of `mqtt.tls` as the session will. Raises ConfigError with all that is wrong with them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    wrong: list[Complaint] = []
+
+    def complain(key: str, why: str, remedy: str) -> None:
+        wrong.append(document_of(folder).complain(("mqtt", "tls", key), why, remedy))
+
+    if tls.ca:
+        try:
+            context.load_verify_locations(tls.ca)
+        except OSError as bad:  # ssl.SSLError is one
+            complain(
+                "ca",
+                f"{tls.ca} cannot be used: {bad.strerror or bad}",
+                "name a PEM file with the authority's certificate",
+            )
+    if tls.key and not tls.cert:
+        complain("cert", "a key without its certificate", "name both, or neither")
+    if tls.cert:
+        try:
+            context.load_cert_chain(tls.cert, tls.key or None, password="")
+        except OSError as bad:
+            complain(
+                "cert",
+                f"{tls.cert} cannot be used: {bad.strerror or bad}",
+                "name PEM files of a certificate and its key",
+            )
+    if wrong:
+        raise ConfigError(wrong)

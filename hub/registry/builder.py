@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from sys import intern
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,14 +71,13 @@ class Builder:
 
     def add(self, device: Device) -> int:
         """Takes `device` in and returns its slot."""
-        device_id = intern(device.id)
+        device_id = device.id
         if device_id in self._slot_of:
             raise ValueError(f"device id {device_id!r} is used twice")
         for address in device.addresses:
             if address in self._slot_of_address:
                 raise ValueError(f"address {address!r} is used twice")
-        shared = tuple(map(intern, device.addresses))  # codecs and the next registry say the same texts
-        addresses = shared[0] if len(shared) == 1 else shared
+        addresses = device.addresses[0] if len(device.addresses) == 1 else device.addresses
         slot = self._before.get(device_id, -1)
         if slot < 0:
             slot = len(self._ids)
@@ -89,7 +87,7 @@ class Builder:
             self._ids[slot] = device_id
             self._addresses[slot] = addresses
         self._slot_of[device_id] = slot
-        for address in shared:
+        for address in device.addresses:
             self._slot_of_address[address] = slot
         if device.parent:
             self._parents[slot] = device.parent

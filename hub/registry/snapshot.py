@@ -142,6 +142,14 @@ class Registry:
         """Every device there is now, by slot."""
         return (self.device(slot) for slot, device_id in enumerate(self.ids) if device_id)
 
+    def own_text(self, address: str) -> str:
+        """The registry's own copy of `address`, for those who keep many; `address` itself when no device has it."""
+        slot = self.slot_of_address.get(address)
+        if slot is None:
+            return address
+        kept = self.details.addresses[slot]
+        return kept if isinstance(kept, str) else next(one for one in kept if one == address)
+
     def children(self, slot: int) -> NDArray[np.int64]:
         """Slots of the devices that speak through the device in `slot`."""
         return np.flatnonzero(self.parent == slot)

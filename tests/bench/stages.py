@@ -103,7 +103,7 @@ def cpu_us_per_message(
 def native_router(registry: Registry) -> Router:
     return Router(
         [Source(codec="native-v1", root="sc/v1")],
-        CodecContext(known=lambda address: address in registry.slot_of_address),
+        CodecContext(known=lambda address: address in registry.slot_of_address, own_text=registry.own_text),
     )
 
 

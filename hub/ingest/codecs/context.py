@@ -16,3 +16,5 @@ class CodecContext:
 
     zone: str = ""
     known: Callable[[str], bool] = _nothing_is_known
+    own_text: Callable[[str], str] = lambda address: address
+    """The registry's own copy of an address, so that a codec that remembers it does not keep another."""

@@ -76,7 +76,9 @@ class NativeCodec:
 
     def __init__(self, root: str = NATIVE_ROOT, context: CodecContext | None = None) -> None:
         self.root = root
-        self._careful = CarefulReader((context or CodecContext()).zone)
+        context = context or CodecContext()
+        self._careful = CarefulReader(context.zone)
+        self._own_text = context.own_text
         self._known: dict[
             str, tuple[str, str, str, str]
         ] = {}  # topic less its channel → address, device, gateway, site
@@ -212,8 +214,8 @@ class NativeCodec:
             return parsed
         itself = parsed.device == NODE_ITSELF
         found = (
-            intern(parsed.address),
-            intern(parsed.node if itself else parsed.device),
+            self._own_text(parsed.address),
+            parsed.node if itself else parsed.device,
             "" if itself else intern(parsed.node),
             intern(parsed.site),
         )
