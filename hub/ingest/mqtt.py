@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hub.clock import Clock, now_ms
+from hub.clock import Clock, monotonic_s, now_ms
 from hub.ingest.session import Receipt, Take
 from hub.loops import backoff_s
 from hub.model.readings import Envelope
@@ -42,6 +42,14 @@ class Broker:
     persistent: bool = True  # False: a clean session at QoS 0 that the broker keeps nothing for
 
 
+_STEADY_S = 5.0
+"""A connection that held for so long was a good one: after its loss, the next try comes soon."""
+
+
+def client_id_of(broker: Broker, lane: str) -> str:
+    return broker.client_id if lane == "main" else f"{broker.client_id}-{lane}"
+
+
 class PahoSession:
     """A session of its own for each lane. See `hub.ingest.session.Session` for the promises."""
 
@@ -53,6 +61,8 @@ class PahoSession:
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._lost = threading.Event()
+        self._was_up, self._up_since_s = False, 0.0
+        self._told = False  # why this connection came to nothing
         self._client = self._make()
         self._thread = threading.Thread(target=self._keep_connected, name=f"mqtt-{lane}", daemon=True)
 
@@ -60,7 +70,7 @@ class PahoSession:
         b = self.broker
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=b.client_id if self.lane == "main" else f"{b.client_id}-{self.lane}",
+            client_id=client_id_of(b, self.lane),
             protocol=paho.MQTTv5 if b.version == 5 else paho.MQTTv311,
             clean_session=None if b.version == 5 else not b.persistent,
             manual_ack=True,
@@ -108,7 +118,11 @@ class PahoSession:
                 self._say(f"cannot reach the broker at {self.broker.host}:{self.broker.port}: {refused}")
             else:
                 self._receive()
-                attempt = 0 if self._was_up else attempt
+                if self._was_up and monotonic_s() - self._up_since_s > _STEADY_S:
+                    attempt = 0
+                elif self._was_up and attempt >= 2:
+                    me = client_id_of(self.broker, self.lane)
+                    self._say(f"{self.trouble}, again and again: does another client use the id {me!r} too?")
             self._connected.clear()
             MQTT_CONNECTED.labels(lane=self.lane).set(0)
             if not self._stopping.is_set():
@@ -125,7 +139,7 @@ class PahoSession:
             self._say(f"the connection was dropped: {error!r}")
 
     def _connect(self) -> None:
-        self._was_up = False
+        self._was_up = self._told = False
         b = self.broker
         if b.version != 5:
             self._client.connect(b.host, b.port, b.keepalive_s)
@@ -146,10 +160,11 @@ class PahoSession:
         self, client: paho.Client, userdata: Any, flags: Any, reason: ReasonCode, properties: Any = None
     ) -> None:
         if reason.is_failure:
+            self._told = True
             self._say(f"the broker refused the connection: {reason} (check username, password and ACL)")
             return
         self._connection += 1
-        self._was_up = True
+        self._was_up, self._up_since_s = True, monotonic_s()
         result = paho.MQTT_ERR_SUCCESS
         if self.filters:
             result, _ = client.subscribe([(f, self._options()) for f in self.filters])
@@ -178,7 +193,10 @@ class PahoSession:
     ) -> None:
         self._connected.clear()
         MQTT_CONNECTED.labels(lane=self.lane).set(0)
-        if not self._stopping.is_set():
+        if not (
+            self._stopping.is_set() or self._told
+        ):  # the first reason is the true one, e.g. that the broker refused us
+            self._told = True
             self._say(f"connection lost: {reason}")
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
