@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import secrets
 import socket
@@ -11,14 +10,15 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from hub import health
 from hub import settings as configuration
 from hub.alerts.desk import Desk
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
 from hub.clock import Clock, ForwardClock
+from hub.core import Core, Follower, offline_rules
 from hub.dispatch.channels import Tools, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
@@ -29,23 +29,17 @@ from hub.ingest.codecs import CODECS
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.intake import Intake
 from hub.ingest.mqtt import Broker, PahoSession
-from hub.ingest.reader import Reader
 from hub.ingest.router import Router, Source
-from hub.ingest.screen import Limits, Screen
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
-from hub.pipeline import CONSUMER, Pipeline
-from hub.recorder import Recorder
+from hub.pipeline import Pipeline
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
-from hub.rules import snapshot
-from hub.rules.engine import Engine
-from hub.rules.ruleset import RuleSet, load_rules
+from hub.rules.ruleset import load_rules
 from hub.settings import Settings
-from hub.stores import state_file
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
-from hub.stores.history import AlertEvent, GridStatus, HistoryStore, alert_event, levels
+from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
 from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
@@ -55,9 +49,6 @@ from hub.stores.tokens import Tokens
 from hub.telemetry import log
 
 ROLES = ("ingest", "rules", "courier", "api")
-_SNAPSHOT_EVERY_MS = 10_000
-_TRIM_EVERY_MS = 60_000
-_WATCH_EVERY_MS = 2_000
 
 
 @dataclass(slots=True)
@@ -90,7 +81,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
     clock = clock or ForwardClock()
     closing = ExitStack()
     starters: list[Callable[[], object]] = []
-    health: dict[str, Callable[[], PartHealth]] = {}
+    parts: dict[str, Callable[[], PartHealth]] = {}
     folder = settings.folder
     try:
         # -- what the operator wrote: all of it is read before anything opens
@@ -108,7 +99,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         filters = _filters(Router(sources, context))
         configuration.claim_folder(settings)
         if isinstance(clock, ForwardClock):
-            health["clock"] = _clock_health(clock)
+            parts["clock"] = health.of_clock(clock)
 
         # -- stores
         ledger = _ledger(settings.ledger_url)
@@ -144,14 +135,14 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 sessions.append(PahoSession(speaker, "courier", [], lambda envelope: None, clock=clock))
                 closing.callback(sessions[0].stop)
                 starters.append(sessions[0].start)
-                health["mqtt-courier"] = _session_health(sessions[0], required=False)
+                parts["mqtt-courier"] = health.of_session(sessions[0], required=False)
             courier = Courier(outbox, channels, compose, clock, owner, instead=planner.instead)
             couriers.append(courier)
             closing.callback(courier.stop)
             timers = Loop("timers", lambda: _timers(desk, clock))
             closing.callback(timers.stop)
             starters += [courier.start, timers.start]
-            health["courier"] = lambda: _loop_health(courier.alive and timers.alive)
+            parts["courier"] = lambda: health.of_loops(courier.alive and timers.alive)
 
         # -- the pipeline
         intake: Intake | None = None
@@ -168,7 +159,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 window=broker.receive_maximum,
                 lifeline=_Lifeline(broker, filters, lambda e: intake.take(e) if intake else None, clock),
             )
-            core = _Core(
+            core = Core(
                 settings, rules, live, sources, context, journal, intake, desk, history, queries, figures, clock
             )
             pipeline, reload = core.pipeline, core.reload
@@ -182,16 +173,16 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             for session in sessions:
                 closing.callback(session.stop)
             starters += [intake.start, core.start, *(s.start for s in sessions)]
-            health |= core.health
-            health |= {f"mqtt-{s.lane}": _session_health(s) for s in sessions}
+            parts |= core.health
+            parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
-            follower = _Follower(live)
+            follower = Follower(live)
             reload = follower.reload
             closing.callback(follower.loop.stop)
             starters.append(follower.loop.start)
-            health["config"] = follower.health
-        health["ledger"] = lambda: _ledger_health(ledger)
-        health["history"] = lambda: _history_health(history)
+            parts["config"] = follower.health
+        parts["ledger"] = lambda: health.of_ledger(ledger)
+        parts["history"] = lambda: health.of_history(history)
 
         # -- the web
         web = None
@@ -206,8 +197,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     registry=lambda: live.current,
                     policy=lambda: policy,
                     latest=history.latest,
-                    silent=lambda: figures.live_devices(_offline_rules(rules)),
-                    health=lambda: {name: ask() for name, ask in health.items()},
+                    silent=lambda: figures.live_devices(offline_rules(rules)),
+                    health=lambda: {name: ask() for name, ask in parts.items()},
                     clock=clock,
                     site=Site(
                         name=settings.site,
@@ -230,7 +221,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
     return Hub(
         settings=settings,
         web=web,
-        parts=health,
+        parts=parts,
         reload=reload,
         notifier=notifier,
         desk=desk,
@@ -248,251 +239,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-class _Core:
-    """Engine, pipeline and recorder with their threads: recovery at the start, snapshots, reload, trimming."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        rules: RuleSet,
-        live: LiveRegistry,
-        sources: list[Source],
-        context: CodecContext,
-        journal: Journal,
-        intake: Intake,
-        desk: Desk,
-        history: HistoryStore,
-        queries: AlertQueries,
-        figures: AlertFigures,
-        clock: Clock,
-    ) -> None:
-        self.settings, self.live, self.journal, self.intake, self.clock = settings, live, journal, intake, clock
-        self.rules, self.queries, self.figures = rules, queries, figures
-        self._state = settings.data / "rules.state"
-        self._wanted: tuple[RuleSet, Registry] | None = None
-        self._snapshot_at_ms = self._trim_at_ms = 0
-        self._rules_seen = _stamp(settings.folder / "rules")
-        self.config_trouble = ""
-        screen = Screen(
-            Limits(
-                past_ms=int(settings.screen.past_days * 86_400_000),
-                future_ms=int(settings.screen.future_s * 1_000),
-                late_ms=int(settings.screen.late_s * 1_000),
-            )
-        )
-        engine = Engine(rules, live.current, start_ms=clock())
-        position, recorded_to = self._recover(engine, screen, desk)
-        router = Router(sources, context)
-        self.recorder = Recorder(
-            journal,
-            Reader(Router(sources, context).decode, lambda: self.pipeline.engine.registry, Screen(screen.limits)),
-            history,
-            lambda: self.pipeline.engine.registry,
-            cursor_file=settings.data / "history.cursor",
-            clock=clock,
-            alert_events=self._alert_events,
-            grid_status=self._grid_status,
-        )
-        self.screen = screen
-        self.pipeline = Pipeline(
-            intake,
-            Reader(router.decode, lambda: self.pipeline.engine.registry, screen),
-            engine,
-            desk,
-            journal=journal.identity,
-            position=position,
-            recorded_to=recorded_to,
-            clock=clock,
-            durable_head=lambda: journal.head,
-            on_segment=self.recorder.hand_over,
-        )
-        self._pipeline_loop = Loop("pipeline", self._pipeline_step)
-        self._history_loop = Loop("history", self.recorder.step)
-        self._watch_loop = Loop("watch", self._watch)
-
-    def _recover(self, engine: Engine, screen: Screen, desk: Desk) -> tuple[int, int]:
-        """Where to read from, and up to where an earlier run has recorded. Fills the engine's state."""
-        journal = self.journal
-        cursor = desk.position_of(CONSUMER)
-        recorded_to = cursor[0] if cursor is not None and cursor[1] == journal.identity else journal.tail
-        try:
-            body = state_file.read(self._state)
-            about = snapshot.restore(engine, body) if body is not None else None
-        except (ValueError, KeyError, OSError) as damaged:
-            log.error("rules.state_unreadable", reason=str(damaged), effect="starting from the ledger's live alerts")
-            about = None
-        if about is not None and about["journal"] == journal.identity and about["position"] >= journal.tail:
-            screen.restore(
-                set(map(int, about["screen"]["seen"])),
-                set(map(int, about["screen"]["before"])),
-                {int(k): v for k, v in about["screen"]["skew"].items()},
-            )
-            position = int(about["position"])
-        else:
-            taken = engine.seed((rule, device, start) for rule, device, start, _ in desk.live_conditions())
-            position = max(recorded_to, journal.tail)
-            log.info("rules.seeded", conditions=taken, position=position)
-        recorded_to = max(recorded_to, position)
-        journal.leap(recorded_to)  # a position that was recorded may never mean another record
-        log.info("rules.recovered", replay_from=position, recorded_to=recorded_to, head=journal.head)
-        return position, recorded_to
-
-    # -- threads ------------------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        for loop in (self._pipeline_loop, self._history_loop, self._watch_loop):
-            loop.start()
-
-    def stop(self) -> None:
-        self._watch_loop.stop()
-        self._pipeline_loop.stop()
-        self._history_loop.stop()
-        if not self._pipeline_loop.alive:
-            self._save_state(self.clock())
-        self.recorder.save(self.clock())
-
-    def _pipeline_step(self) -> float:
-        if self._wanted is not None:
-            rules, registry = self._wanted
-            self._wanted = None
-            self.pipeline.engine.rebase(rules, registry, now_ms=self.pipeline.last_ms or self.clock())
-            self.rules = rules
-            self._snapshot_at_ms = 0
-            log.info("config.reloaded", devices=len(registry.slot_of), rules=len(rules.rules))
-        self.pipeline.step()
-        now = self.clock()
-        if now - self._snapshot_at_ms >= _SNAPSHOT_EVERY_MS:
-            self._save_state(now)
-        return 0.0
-
-    def _save_state(self, now: int) -> None:
-        """Snapshot of the rules' state, never ahead of what the journal holds durably or of what the ledger has recorded."""
-        self._snapshot_at_ms = now
-        position = self.pipeline.done
-        if position > self.journal.head:
-            return
-        about = {"journal": self.journal.identity, "position": position, "screen": self.screen.dump()}
-        try:
-            state_file.write(self._state, snapshot.dump(self.pipeline.engine, about))
-        except OSError as full:
-            log.warning("rules.state_not_saved", reason=str(full), effect="a restart replays more of the journal")
-
-    def _watch(self) -> float:
-        now = self.clock()
-        if self.live.changed() or _stamp(self.settings.folder / "rules") != self._rules_seen:
-            self.reload()
-        if now - self._trim_at_ms >= _TRIM_EVERY_MS:
-            self._trim_at_ms = now
-            self.journal.trim(now, min(self.pipeline.done, self.recorder.position))
-        return _WATCH_EVERY_MS / 1_000
-
-    def reload(self) -> None:
-        """Reads registry and rules again: all that can fail first, then one swap between two batches."""
-        self._rules_seen = _stamp(self.settings.folder / "rules")
-        try:
-            rules = load_rules(self.settings.folder / "rules")
-            registry = self.live.reload()
-        except ConfigError as wrong:
-            self.config_trouble = _refused(wrong)
-            return
-        self.config_trouble = ""
-        self._wanted = (rules, registry)
-
-    # -- for the history ------------------------------------------------------------------------------------------------
-
-    def _alert_events(self, after: int, limit: int) -> tuple[list[AlertEvent], int]:
-        registry = self.live.current
-        rows = self.queries.audit_since(after, limit)
-        alerts = {alert_id: self.queries.one(alert_id) for alert_id in {r.alert_id for r in rows if r.alert_id}}
-        found = []
-        for row in rows:
-            alert = alerts.get(row.alert_id) if row.alert_id else None
-            if alert is not None:
-                event = alert_event(
-                    alert, registry, sequence=row.id, at_ms=row.at_ms, action=row.action, to_state=row.to_state
-                )
-                found.append(event)
-        return found, (rows[-1].id if rows else after)
-
-    def _grid_status(self, at_ms: int) -> list[GridStatus]:
-        registry = self.live.current
-        silent = {
-            registry.slot_of[d] for d in self.figures.live_devices(_offline_rules(self.rules)) if d in registry.slot_of
-        }
-        open_counts = self.figures.open_by_grid()
-        found = []
-        for number, grid in enumerate(registry.grids):
-            place = registry.places.get(grid)
-            if place is None:
-                continue
-            members = (registry.grid == number) & registry.active
-            counts = open_counts.get(grid, {})
-            found.append(
-                GridStatus(
-                    at_ms=at_ms,
-                    community=levels(registry, grid).get("community", ""),
-                    grid=grid,
-                    name=place.name.zh,
-                    devices=int(members.sum()),
-                    silent=sum(1 for slot in silent if members[slot]),
-                    open_p1=counts.get("P1", 0),
-                    open_p2=counts.get("P2", 0),
-                    open_p3=counts.get("P3", 0),
-                    open_p4=counts.get("P4", 0),
-                )
-            )
-        return found
-
-    # -- health -------------------------------------------------------------------------------------------------------
-
-    @property
-    def health(self) -> dict[str, Callable[[], PartHealth]]:
-        return {"journal": self._journal_health, "pipeline": self._pipeline_health, "config": self._config_health}
-
-    def _journal_health(self) -> PartHealth:
-        if not self.intake.alive:
-            return PartHealth(state="down", detail="the intake thread is not running")
-        if self.intake.degraded_since_ms is not None:
-            return PartHealth(state="degraded", detail=f"cannot be written: {self.intake.degraded_why}")
-        return PartHealth(state="ok")
-
-    def _pipeline_health(self) -> PartHealth:
-        if not self._pipeline_loop.alive:
-            return PartHealth(state="down", detail="the pipeline thread is not running")
-        behind = self.intake.head - self.pipeline.done
-        if self._pipeline_loop.failures_in_a_row:
-            return PartHealth(state="degraded", detail=f"waiting for the ledger; {behind} records behind")
-        return PartHealth(state="ok", detail=f"{behind} records behind")
-
-    def _config_health(self) -> PartHealth:
-        return _config_health(self.config_trouble)
-
-
-class _Follower:
-    """Keeps the registry of a process without rules up to date: who is on duty, and where devices are, changes there too."""
-
-    def __init__(self, live: LiveRegistry) -> None:
-        self._live, self._trouble = live, ""
-        self.loop = Loop("watch", self._watch)
-
-    def _watch(self) -> float:
-        if self._live.changed():
-            self.reload()
-        return _WATCH_EVERY_MS / 1_000
-
-    def reload(self) -> None:
-        try:
-            registry = self._live.reload()
-        except ConfigError as wrong:
-            self._trouble = _refused(wrong)
-            return
-        self._trouble = ""
-        log.info("config.reloaded", devices=len(registry.slot_of))
-
-    def health(self) -> PartHealth:
-        return _config_health(self._trouble)
 
 
 class _Lifeline:
@@ -621,68 +367,6 @@ def _timers(desk: Desk, clock: Clock) -> float:
     return 0.4
 
 
-def _offline_rules(rules: RuleSet) -> list[str]:
-    return [r.spec.id for r in rules.rules if r.spec.kind == "offline"]
-
-
-def _stamp(folder: Path) -> str:
-    """Changes when a YAML file of `folder` does."""
-    try:
-        files = sorted(folder.glob("*.yaml"))
-        return json.dumps([(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files])
-    except OSError:
-        return ""
-
-
-def _loop_health(alive: bool) -> PartHealth:
-    return PartHealth(state="ok") if alive else PartHealth(state="down", detail="a thread is not running")
-
-
-def _session_health(session: PahoSession, *, required: bool = True) -> Callable[[], PartHealth]:
-    def ask() -> PartHealth:
-        well = session.connected and not session.trouble
-        return PartHealth(state="ok" if well else "down", detail=session.trouble, required=required)
-
-    return ask
-
-
-def _clock_health(clock: ForwardClock) -> Callable[[], PartHealth]:
-    def ask() -> PartHealth:
-        clock()
-        if clock.ahead_ms < 1_000:
-            return PartHealth(state="ok", required=False)
-        ahead_s = clock.ahead_ms // 1_000
-        detail = f"the system's clock was set back; the hub's is {ahead_s} s ahead until a restart"
-        return PartHealth(state="degraded", detail=detail, required=False)
-
-    return ask
-
-
-def _config_health(trouble: str) -> PartHealth:
-    return PartHealth(state="degraded" if trouble else "ok", detail=trouble, required=False)
-
-
-def _refused(wrong: ConfigError) -> str:
-    """Says all that is wrong with a configuration that was to be taken over; returns the first complaint."""
-    for complaint in wrong.complaints:
-        log.error("config.refused", complaint=str(complaint), effect="the old configuration stays in force")
-    return str(wrong.complaints[0])
-
-
 def _has_sirens(registry: Registry) -> bool:
     contacts = [h.contacts for h in registry.stations.values()] + [h.contacts for h in registry.people.values()]
     return any(channel == "siren" for several in contacts for channel, _ in several)
-
-
-def _ledger_health(ledger: Ledger) -> PartHealth:
-    try:
-        ledger.ping()
-    except Unavailable as away:
-        return PartHealth(state="down", detail=str(away))
-    return PartHealth(state="ok")
-
-
-def _history_health(history: HistoryStore) -> PartHealth:
-    if history.ping():
-        return PartHealth(state="ok", required=False)
-    return PartHealth(state="degraded", detail="the history store does not answer; charts are behind", required=False)
