@@ -124,7 +124,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         )
         sessions: list[PahoSession] = []
         if "courier" in roles:
-            tools = Tools(publish=lambda topic, payload: bool(sessions) and sessions[0].publish(topic, payload))
+            tools = Tools(publish=lambda topic, payload: _publish(sessions, topic, payload))
             channels = open_channels(settings.channels, document, tools)
             for channel in channels.values():
                 closing.callback(channel.close)
@@ -321,6 +321,11 @@ def _wake(couriers: list[Courier]) -> None:
 
 def _taker(intake: Intake, lane: str) -> Callable[[Any], None]:
     return lambda envelope: intake.take(envelope, lane=lane)
+
+
+def _publish(sessions: list[PahoSession], topic: str, payload: bytes) -> bool:
+    """Commands leave by the last session, the fire lane where there is one: no telemetry stands before them."""
+    return bool(sessions) and sessions[-1].publish(topic, payload)
 
 
 def _ack(sessions: list[PahoSession], receipt: Receipt) -> None:
