@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from hub.ingest.screen import Screen
-from hub.model.quantities import BY_CODE, CODE, coded
+from hub.model.quantities import ALARM_QUANTITY, BY_CODE, CODE, QUANTITIES, coded
 from hub.model.readings import Decoded, Quality, QuarantineRow, Reading, ReadingBatch, Reject
 from hub.registry.snapshot import Registry
 from hub.stores.journal import TICK, Record
@@ -139,6 +139,9 @@ class Reader:
             if event.type == "alarm_unclear":  # neither on nor off: unknown to the rules, but never silence
                 detail = str(dict(event.detail or {}))
                 self._set_aside(record, f"unclear alarm value: {event.alarm}", one.codec, detail, one.address)
+            elif (event.alarm or event.type == "alarm") and event.active is not False and not _is_known(event.alarm):
+                detail = f"no rule can judge an alarm called {event.alarm!r}"  # so a person must see it
+                self._set_aside(record, "unknown alarm", one.codec, detail, one.address)
 
     def _stretch(
         self, slot: int, record: Record, flags: int, observed_at_ms: int | None, readings: tuple[Reading, ...]
@@ -286,6 +289,10 @@ class Reader:
         address = registry.device(slot).addresses[0] if registry.device(slot).addresses else registry.ids[slot]
         record = Record(position=position, kind=0, at_ms=at_ms, topic=address, payload=b"", retained=False)
         self._set_aside(record, reason, "screen", detail, address)
+
+
+def _is_known(alarm: str) -> bool:
+    return alarm in ALARM_QUANTITY or alarm in QUANTITIES
 
 
 def _storable(text: str, most: int) -> str:

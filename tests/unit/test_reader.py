@@ -356,6 +356,15 @@ def test_a_mebibyte_is_refused_and_its_beginning_kept() -> None:
     assert row.payload == b"x" * 65_536
 
 
+@pytest.mark.parametrize("name", ["smok", "smoke\0", "", "火"])
+def test_an_alarm_that_no_rule_can_judge_is_shown_to_people(name: str) -> None:
+    event = {"v": 1, "id": "x", "type": "alarm", "alarm": name, "active": True}
+    tape = Tape().native("smoke-1", "event", event).native("smoke-1", "event", {**event, "id": "y", "active": False})
+    (row,) = aside(read(tape))
+    assert (row.reason, row.count) == ("unknown alarm", 1)
+    assert repr(name).replace("\0", "\ufffd") in row.detail
+
+
 @pytest.mark.parametrize("broken", [RuntimeError("boom"), RecursionError(), KeyError("x"), AssertionError()])
 def test_a_message_that_a_codec_stumbles_over_stops_nothing_behind_it(broken: Exception) -> None:
     whole = Router(SOURCES, CodecContext())
