@@ -382,3 +382,77 @@ def test_a_wide_screen_shows_list_detail_and_map_together(hub: Hub, server: Serv
         expect(page.locator("#map .dot.P1")).to_have_count(1)
         assert page.locator("#map path.grid").count() == sum(1 for g in hub.registry.stations[STATION].grids)
         assert GRID in hub.registry.outlines
+
+
+# ---------------------------------------------------------------- fingers
+
+
+def acted(page: Page) -> list[str]:
+    """What the page asks the hub to do from here on: alert id/verb."""
+    sent: list[str] = []
+    page.on("request", lambda r: sent.append("/".join(r.url.split("/")[-2:])) if r.method == "POST" else None)
+    return sent
+
+
+def spot(page: Page, element: Any, height: float) -> tuple[float, float]:
+    """A point in the middle of `element`, at this share of its height, as it lies on the screen now."""
+    element.evaluate("e => e.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(150)
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] * height
+
+
+@pytest.mark.parametrize("height", [0.1, 0.6, 0.9])
+@pytest.mark.parametrize("path", ["/", "/alerts/"])
+def test_the_first_tap_does_what_its_button_says_and_switches_the_sound_on(
+    hub: Hub, server: Served, height: float, path: str
+) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), path if path == "/" else path + alert_id)
+        expect(page.locator("#sound-banner")).to_be_visible()
+        where = page.locator("#open" if path == "/" else "#detail")
+        sent = acted(page)
+        page.touchscreen.tap(*spot(page, where.locator('[data-action="acknowledge"]'), height))
+        expect(where.locator(".state.accepted")).to_be_visible()
+        expect(page.locator("#sound-banner")).to_be_hidden()
+        assert sent == [f"{alert_id}/acknowledge"]
+        assert page.locator("dialog[open]").count() == 0
+
+
+def test_a_tap_on_the_sound_bar_switches_the_sound_on_and_nothing_else(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{alert_id}")
+        sent = acted(page)
+        before = page.locator("#detail .place").bounding_box()
+        box = page.locator("#sound-banner").bounding_box()
+        assert box is not None
+        page.touchscreen.tap(box["x"] + 60, box["y"] + box["height"] / 2)
+        expect(page.locator("#sound-banner")).to_be_hidden()
+        page.wait_for_timeout(400)
+        assert page.url.endswith(f"/alerts/{alert_id}")
+        assert sent == []
+        assert page.locator("#detail .place").bounding_box() == before
+
+
+@pytest.mark.parametrize("held_ms", [300, 1_600])
+def test_an_alert_that_comes_while_a_finger_is_down_never_takes_the_tap(hub: Hub, server: Served, held_ms: int) -> None:
+    first = hub.says()
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        sent = acted(page)
+        x, y = spot(page, button(page, first, "acknowledge"), 0.6)
+        touch = context.new_cdp_session(page)
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        second = hub.says(OTHER_SMOKE)  # stands above the first one
+        page.wait_for_timeout(held_ms)
+        assert card(page, second).count() == (0 if held_ms < 1_000 else 1)  # a finger that stays hides no alarm
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(card(page, second)).to_be_visible()
+        page.wait_for_timeout(500)
+        assert set(sent) <= {f"{first}/acknowledge"}
+        assert page.locator("dialog[open]").count() == 0
+        if held_ms < 1_000:
+            assert sent == [f"{first}/acknowledge"]
+        assert hub.parts.queries.one(second).acked_at_ms is None  # type: ignore[union-attr]

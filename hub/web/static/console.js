@@ -6,6 +6,7 @@ import { card, line as pastLine } from "./cards.js";
 import { choose, signIn, tokenFromAddress } from "./choices.js";
 import { detail } from "./detail.js";
 import { arrange, h, icon } from "./dom.js";
+import { isHeld, still } from "./finger.js";
 import { ask, leave } from "./hub_api.js";
 import { Line, POLL_MS } from "./line.js";
 import { GridMap } from "./map.js";
@@ -27,9 +28,10 @@ let lineState = { state: "connecting", heard: Date.now() };
 
 setHubTime(start.board.now_ms);
 
-const siren = new Siren((blocked) => {
+const siren = new Siren((blocked) => still("sound", () => {
   $("sound-banner").hidden = !blocked;
-});
+  document.body.classList.toggle("silent", blocked);
+}));
 const actions = new Actions(
   (after) => {
     keepDetail(after);
@@ -65,13 +67,13 @@ const line = new Line(start.board.change, {
   beat(beat) {
     const before = blind();
     hubState = beat;
-    if (blind() === before) drawLine();
+    if (blind() === before) still("line", drawLine);
     else draw();
   },
   line(state, heard) {
     const before = blind();
     lineState = { state, heard };
-    if (blind() === before) drawLine();
+    if (blind() === before) still("line", drawLine);
     else draw();
   },
 });
@@ -146,8 +148,13 @@ function announce(news) {
 
 // ---------------------------------------------------------------- drawing
 
-/** Draws everything that changed. Cards that did not change stay the same elements. */
+/** Draws everything that changed, as soon as no finger is on the page. */
 function draw() {
+  still("draw", drawNow);
+}
+
+/** Cards that did not change stay the same elements. */
+function drawNow() {
   const openAlerts = alerts.open(filter);
   if (WIDE.matches && (!selected || (!selected.chosen && !openAlerts.some((a) => a.id === selected.id)))) {
     // A wide screen always shows the most urgent alert in full, until the reader chooses.
@@ -337,7 +344,7 @@ $("where").dataset.site = $("where").textContent;
 if (map.element) $("map").append(map.element);
 else $("map").append(h("p", { class: "hint" }, t("map_none")));
 WIDE.addEventListener("change", draw);
-setInterval(() => tick(document), 250);
+setInterval(() => { if (!isHeld()) tick(document); }, 250);
 
 // ---------------------------------------------------------------- begin
 

@@ -11,7 +11,7 @@ export function detail(alert, context) {
   return h(
     "article",
     { class: ["card", "full", alert.severity, alert.case_state, alert.test ? "test" : ""].join(" ") },
-    h("button", { type: "button", class: "back", onclick: context.back }, icon("back"), h("span", null, t("back"))),
+    h("button", { type: "button", class: "back", data: { key: "back" }, onclick: context.back }, icon("back"), h("span", null, t("back"))),
     head(alert),
     h(
       "div",
