@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -21,6 +22,7 @@ for register in GROUPS:
 
 
 def main() -> None:
+    os.umask(os.umask(0o077) | 0o077)  # ledger, journal and history name people: what we write is its owner's only
     try:
         app()
     except ConfigError as wrong:

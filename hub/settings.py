@@ -222,10 +222,10 @@ def document_of(folder: Path) -> Document:
 
 
 def claim_folder(settings: Settings) -> None:
-    """Makes the data folder. A ledger in it needs to write; without one the hub starts on a read-only disk as well."""
+    """Makes the data folder, for its owner only. A ledger in it needs to write; without one the hub starts on a read-only disk as well."""
     data = settings.data
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as refused:
         why = refused.strerror
     else:

@@ -43,6 +43,20 @@ def ledger_url(config: Path, url: str) -> str:
     return url or load_settings(config).ledger_url
 
 
+def no_ledger_yet(url: str) -> str:
+    """Why there is nothing to look into at `url`, or "" when there is: opening an SQLite file that is not there would make it."""
+    from hub.stores.ledger import Ledger
+
+    ledger = Ledger.unprepared(url)
+    try:
+        file = ledger.file
+    finally:
+        ledger.close()
+    if file is None or file.exists():
+        return ""
+    return f"there is no ledger at {file}: start the hub first, or name its configuration folder with --config"
+
+
 def complain(message: str) -> NoReturn:
     """Ends the command with exit code 1 and `message` on standard error."""
     typer.echo(message, err=True)

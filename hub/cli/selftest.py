@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +14,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from hub.cli.migrate import no_ledger_yet
 from hub.clock import now_ms
 from hub.errors import ConfigError, Unavailable
 from hub.telemetry import configure_logging
 
 _RULE = "hub-selftest"
+ALIVE_WITHIN_S = 5.0
 
 
 @dataclass
@@ -26,10 +31,14 @@ class Report:
 
     started_ms: int = 0
     stages: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     missing: str = ""
 
     def reached(self, stage: str, at_ms: int, detail: str = "") -> None:
         self.stages.append({"stage": stage, "at_ms": at_ms, "after_ms": at_ms - self.started_ms, "detail": detail})
+
+    def in_order(self) -> list[dict[str, Any]]:
+        return sorted(self.stages, key=lambda stage: int(stage["at_ms"]))
 
     def fails(self, stage: str, why: str) -> None:
         self.missing = f"{stage}: {why}"
@@ -54,12 +63,13 @@ def selftest(
         _follow(config, timeout_s, report)
     except Unavailable as away:
         report.fails("ledger", str(away))
+    except ConfigError as wrong:
+        if not as_json:
+            raise
+        report.fails("configuration", "; ".join(map(str, wrong.complaints)))
     if as_json:
-        print(
-            json.dumps(
-                {"ok": not report.missing, "missing": report.missing, "stages": report.stages}, ensure_ascii=False
-            )
-        )
+        said = {"ok": not report.missing, "missing": report.missing, "stages": report.in_order(), "gaps": report.gaps}
+        print(json.dumps(said, ensure_ascii=False))
     else:
         _show(report)
     raise typer.Exit(1 if report.missing else 0)
@@ -78,10 +88,17 @@ def _follow(config: Path, timeout_s: float, report: Report) -> None:
     device = next((d for d in registry.devices() if d.kind == "canary"), None)
     topic = _topic(settings, device)
     assert device is not None
+    report.gaps += _gaps(settings, registry, device)
+    if missing := no_ledger_yet(settings.ledger_url):
+        report.fails("ledger", missing)
+        return
     until = time.monotonic() + timeout_s
     ledger = Ledger.open(settings.ledger_url, migrate=False)
     session: Any = None
     try:
+        if not _is_alive(ledger):
+            report.fails("hub", _nobody(settings, ledger.name))
+            return
         queries = AlertQueries(ledger)
         broker = broker_of(settings)
         from dataclasses import replace
@@ -139,13 +156,63 @@ def _follow(config: Path, timeout_s: float, report: Report) -> None:
                     f"notification by {row.channel}", f"{row.state}: {row.reason or 'no answer'} (to {row.recipient})"
                 )
         if not done and not report.missing:
-            report.fails("notification", "no delivery was accepted in time: is the hub running with the role courier?")
+            why = "; ".join(report.gaps) if report.gaps and not rows else "is the hub running with the role courier?"
+            report.fails("notification", f"no delivery was accepted in time: {why}")
     finally:
         if session is not None:
             if session.connected:
                 _clear(session, topic)
             session.stop()
         ledger.close()
+
+
+def _is_alive(ledger: Any) -> bool:
+    """Whether a hub works on this ledger: it moves its cursor every second, also when nothing happens.
+
+    Looked at before anything is published: a test fire must not go to a hub whose ledger is another one.
+    """
+    from hub.pipeline import CONSUMER
+    from hub.stores.alert_rows import position_of
+
+    def cursor() -> Any:
+        with ledger.read() as connection:
+            return position_of(connection, CONSUMER)
+
+    before = cursor()
+    return _until(time.monotonic() + ALIVE_WITHIN_S, lambda: cursor() != before, every_s=0.2)
+
+
+def _nobody(settings: Any, ledger: str) -> str:
+    """What to say when no hub moves the ledger; nothing was published."""
+    url = f"http://{settings.api.host}:{settings.api.port}/readyz"
+    told = f"no hub with the role rules is working on {ledger}"
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError as answer:  # not ready, and perhaps for this very reason
+        return f"{told}; {url} answers with {answer.code}. Nothing was published"
+    except (OSError, ValueError):
+        return (
+            f"{told}: start it with gridhub run, or name its configuration folder with --config. Nothing was published"
+        )
+    return f"{told}; the hub that answers at {url} has another one: name its configuration folder with --config. Nothing was published"
+
+
+def _gaps(settings: Any, registry: Any, device: Any) -> list[str]:
+    """Ways to the canary's station that stand in its contacts but lead nowhere."""
+    from hub.dispatch.channels import check_channels, known_targets
+    from hub.settings import document_of
+
+    station = registry.station_for(device.grid)
+    configs, wrong = check_channels(settings.channels, document_of(settings.folder))
+    if wrong:
+        raise ConfigError(wrong)
+    known = known_targets(configs)
+    contacts = () if station is None else station.contacts
+    return [
+        f"{channel}: not set up (gap): hub.yaml has no endpoint '{address}' for station {station.id}"
+        for channel, address in contacts
+        if channel == "webhook" and address not in known.get(channel, (address,))
+    ]
 
 
 def _topic(settings: Any, device: Any) -> str:
@@ -192,11 +259,11 @@ def _tests(queries: Any, device: str) -> list[Any]:
     return [a for a in rows if a.rule_id == _RULE and a.live]
 
 
-def _until(end_s: float, ready: Any) -> bool:
+def _until(end_s: float, ready: Any, *, every_s: float = 0.02) -> bool:
     while not ready():
         if time.monotonic() > end_s:
             return False
-        time.sleep(0.02)
+        time.sleep(every_s)
     return True
 
 
@@ -204,11 +271,15 @@ def _show(report: Report) -> None:
     table = Table(title="Self-test: from the broker to the notification")
     for column in ("stage", "after", "detail"):
         table.add_column(column, justify="right" if column == "after" else "left")
-    for stage in report.stages:
-        table.add_row(stage["stage"], f"{stage['after_ms']} ms", stage["detail"])
-    console = Console()
-    console.print(table)
+    for stage in report.in_order():
+        table.add_row(stage["stage"], f"{stage['after_ms']} ms", Text(stage["detail"]))
+    for gap in report.gaps:
+        channel, _, why = gap.partition(": ")
+        table.add_row(channel, "–", Text(why))
+    console = Console(soft_wrap=True, highlight=False)
+    if table.row_count:
+        console.print(table, soft_wrap=False)
     if report.missing:
-        console.print(f"[bold red]MISSING[/] {report.missing}")
+        console.print(Text("MISSING ", style="bold red").append(report.missing, style="not bold default"))
     else:
         console.print("[bold green]every part answered[/]")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hub.cli.migrate import ConfigFolder, LedgerUrl, complain, ledger_url
+from hub.cli.migrate import ConfigFolder, LedgerUrl, complain, ledger_url, no_ledger_yet
 from hub.clock import now_ms
 from hub.errors import Refusal, Unavailable
 from hub.model.alerts import Role
@@ -73,7 +73,7 @@ def list_(config: ConfigFolder = Path("config"), url: LedgerUrl = "") -> None:
     now = now_ms()
     rest = (Column(title, overflow="fold") for title in ("name", "role", "sees", "person", "made", "state"))
     table = Table(Column("id", no_wrap=True), *rest, box=None)
-    with _tokens(config, url) as tokens:
+    with _tokens(config, url, must_exist=True) as tokens:
         for token in tokens.list():
             sees = "all" if "*" in (*token.grids, *token.stations) else " ".join((*token.grids, *token.stations))
             if token.revoked_at_ms is not None:
@@ -93,19 +93,22 @@ def revoke(
     url: LedgerUrl = "",
 ) -> None:
     """End a token at once."""
-    with _tokens(config, url) as tokens:
+    with _tokens(config, url, must_exist=True) as tokens:
         if not tokens.revoke(token_id, now_ms()):
             complain(f"there is no token {token_id!r}: see `gridhub token list`")
     print(f"token {token_id} is revoked")
 
 
 @contextmanager
-def _tokens(config: Path, url: str) -> Iterator[Tokens]:
+def _tokens(config: Path, url: str, *, must_exist: bool = False) -> Iterator[Tokens]:
     from hub.stores.ledger import Ledger
     from hub.stores.tokens import Tokens
 
+    url = ledger_url(config, url)
+    if must_exist and (missing := no_ledger_yet(url)):
+        complain(missing)
     try:
-        ledger = Ledger.open(ledger_url(config, url))
+        ledger = Ledger.open(url, migrate=not must_exist)
         try:
             yield Tokens(ledger)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -68,6 +69,12 @@ class Ledger:
     def name(self) -> str:
         """The URL without its password, for messages."""
         return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a server and for a ledger in memory."""
+        database = self.engine.url.database
+        return Path(database) if self.is_sqlite and database and database != ":memory:" else None
 
     def close(self) -> None:
         """Closes the pooled connections. Idempotent."""
@@ -204,15 +211,28 @@ def _parsed(url: str) -> URL:
     raise ConfigError.one("hub.yaml", f"unknown kind of database {backend!r}", key="ledger.url", remedy=remedy)
 
 
+def _make_private(file: Path) -> None:
+    """A new ledger is its owner's only: it names people. SQLite gives the files beside it the same rights."""
+    try:
+        file.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        pass  # it is there already, or cannot be made: then SQLite says why
+
+
 def _sqlite(url: URL) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S, "check_same_thread": False}}
     if in_memory:
         options["poolclass"] = StaticPool
     else:
-        Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
         options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": _BUSY_S}
     engine = create_engine(url, **options)
+    if not in_memory:
+
+        @event.listens_for(engine, "do_connect")
+        def make_private(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+            _make_private(Path(str(url.database)))
 
     @event.listens_for(engine, "connect")
     def prepare(raw: Any, _record: Any) -> None:

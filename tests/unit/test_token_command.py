@@ -49,6 +49,7 @@ def test_a_role_that_does_not_exist_is_refused_with_those_that_do(url: str) -> N
 
 
 def test_revoking_a_token_that_is_not_there_says_where_to_look(url: str) -> None:
+    token("create", "Somebody", "--role", "viewer", "--all", "--url", url)
     refused = token("revoke", "0123", "--url", url)
     assert refused.exit_code == 1
     assert "gridhub token list" in refused.output
@@ -59,3 +60,18 @@ def test_a_grid_that_is_not_in_the_registry_is_refused(url: str, monkeypatch: py
     refused = token("create", "Worker", "--role", "grid_worker", "--grid", "440399001001009")
     assert refused.exit_code == 1
     assert "did you mean" in refused.output
+
+
+def test_looking_where_there_is_no_ledger_makes_none(url: str, tmp_path: Path) -> None:
+    for arguments in (["list"], ["revoke", "0123"]):
+        refused = token(*arguments, "--url", url)
+        assert refused.exit_code == 1
+        assert f"there is no ledger at {tmp_path}/ledger.db: start the hub first" in refused.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_ledger_is_its_owners_only(url: str, tmp_path: Path) -> None:
+    below = f"sqlite:///{tmp_path}/data/ledger.db"
+    assert token("create", "Somebody", "--role", "viewer", "--all", "--url", below).exit_code == 0
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o077 for file in (tmp_path / "data").iterdir()} == {0}
