@@ -177,9 +177,9 @@ def load_settings(folder: Path) -> Settings:
         raise ConfigError([document.complain((), "expected keys and values", "see config/hub.yaml")])
     data: dict[str, Any] = dict(document.data or {})
     overrides = _environment()
-    merged = _merge(data, overrides)
-    merged["folder"] = folder
-    settings, wrong = documents.check(Settings, document, merged)
+    whole = merged(data, overrides)
+    whole["folder"] = folder
+    settings, wrong = documents.check(Settings, document, whole)
     complaints += [_from_environment(c, overrides) for c in wrong]
     if settings is None or complaints:
         raise ConfigError(complaints)
@@ -193,11 +193,12 @@ def _environment() -> dict[str, Any]:
     return found
 
 
-def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """`low` with what `high` says instead, section by section."""
     result = dict(low)
     for key, value in high.items():
         below = result.get(key)
-        result[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
 
 

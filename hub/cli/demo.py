@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -26,12 +27,20 @@ from rich.markup import escape
 
 from devices.simulators.embedded_broker import BrokerPlan, plan_broker
 from hub.cli.children import Child, stop_all
+from hub.cli.demo_hub import (
+    HOST,
+    Plan,
+    configuration_news,
+    environment_of,
+    hub_settings,
+    ledger_url,
+    plain_environment,
+    write_config,
+)
 from hub.cli.phones import Phones
 from hub.clock import monotonic_s, now_ms
-from hub.registry.loader import load
 from hub.settings import load_settings
 
-HOST = "127.0.0.1"
 BROKER_PORT, CONSOLE_PORT = 1883, 8080
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 3.5
@@ -92,7 +101,7 @@ def demo(
     fire = None if no_fire else fire_after
     try:
         with _data_folder(keep) as data, Phones() as phones:
-            plan = _Plan(
+            plan = Plan(
                 config=config.resolve(),
                 data=data,
                 broker_kind=cast(Literal["auto", "mosquitto", "amqtt"], broker),
@@ -112,26 +121,10 @@ def demo(
         raise typer.Exit(1) from failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    config: Path
-    data: Path
-    broker_kind: Literal["auto", "mosquitto", "amqtt"]
-    broker_port: int
-    console_port: int
-    fire_after_s: float | None
-    speed: float
-    keep: bool
-
-    @property
-    def console_url(self) -> str:
-        return f"http://{HOST}:{self.console_port}"
-
-
 class _Demo:
     """Starts the children one after the other, watches them, and stops them in reverse."""
 
-    def __init__(self, plan: _Plan, screen: Console, stop: _Stop, phones: Phones) -> None:
+    def __init__(self, plan: Plan, screen: Console, stop: _Stop, phones: Phones) -> None:
         self.plan, self.screen, self.stop, self.phones = plan, screen, stop, phones
         self.children: list[Child] = []
         self.began_s = monotonic_s()
@@ -152,10 +145,12 @@ class _Demo:
     def _start(self) -> None:
         plan = self.plan
         with self.screen.status("starting the broker …") as status:
-            self._child("broker", self.broker.command, _plain_environment())
+            self._child("broker", self.broker.command, plain_environment())
             self._wait_for(lambda: _answers(plan.broker_port), "the broker")
             status.update("preparing the ledger …")
-            environment = _hub_environment(plan, self.broker.protocol, self.phones)
+            settings = hub_settings(plan, self.broker.protocol, self.phones.url)
+            environment = environment_of(settings)
+            write_config(plan, settings)
             token = _make_token(plan.data)
             status.update("starting the hub …")
             self._child("hub", (sys.executable, "-m", "hub", "run", "--config", str(plan.config)), environment)
@@ -184,7 +179,8 @@ class _Demo:
             "console": f"{plan.console_url}/sign-in#token={token}",
             "token": token,
             "broker": f"mqtt://{HOST}:{plan.broker_port} ({self.broker.name})",
-            "data": f"{plan.data}" if plan.keep else "a temporary folder, removed at the end",
+            "data": f"{plan.data}" + ("" if plan.keep else " (removed at the end)"),
+            "look": f"{_command()} selftest --config {shlex.quote(str(plan.looking))}",
             "next": fire,
         }
         _show(self.screen, "\n[bold green]GridHub is up.[/] Open the console:\n")
@@ -198,6 +194,9 @@ class _Demo:
                 for line in child.new_lines():
                     told = "[bold red]" if "fire" in line else "[dim]"
                     _show(self.screen, f"{time.strftime('%H:%M:%S')} {told}{escape(line)}[/]")
+            elif child.name == "hub":
+                for line in configuration_news(child.new_lines()):
+                    _show(self.screen, f"{time.strftime('%H:%M:%S')} [bold yellow]configuration:[/] {escape(line)}")
         for call in self.phones.calls():
             _show(self.screen, f"{time.strftime('%H:%M:%S')} [bold]phone of {escape(call.to)}:[/] {escape(call.title)}")
 
@@ -283,42 +282,13 @@ def _choose_port(wanted: int, usual: int, option: str) -> int:
     raise _Failed("this machine has no free port")
 
 
-def _plain_environment() -> dict[str, str]:
-    """Ours without the hub's own variables: a demonstration never touches the stores of a real hub."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GRIDHUB_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
-
-
-def _ledger_url(data: Path) -> str:
-    return f"sqlite:///{data / 'ledger.db'}"
-
-
-def _hub_environment(plan: _Plan, protocol: str, phones: Phones) -> dict[str, str]:
-    endpoints = {name: {"url": phones.url(name)} for name in _webhooks(plan.config)}
-    return _plain_environment() | {
-        "GRIDHUB_DATA_DIR": str(plan.data),
-        "GRIDHUB_MQTT__HOST": HOST,
-        "GRIDHUB_MQTT__PORT": str(plan.broker_port),
-        "GRIDHUB_MQTT__PROTOCOL": protocol,
-        "GRIDHUB_MQTT__USERNAME": "",
-        "GRIDHUB_MQTT__TLS": "null",
-        "GRIDHUB_JOURNAL__FOLDER": str(plan.data / "journal"),
-        "GRIDHUB_LEDGER__URL": _ledger_url(plan.data),
-        "GRIDHUB_LEDGER__PASSWORD_FILE": "",
-        "GRIDHUB_HISTORY__KIND": "embedded",
-        "GRIDHUB_API__HOST": HOST,
-        "GRIDHUB_API__PORT": str(plan.console_port),
-        "GRIDHUB_API__PUBLIC_URL": plan.console_url,
-        "GRIDHUB_CHANNELS": json.dumps({"webhook": {"endpoints": endpoints}}),
-    }
-
-
-def _webhooks(config: Path) -> set[str]:
-    """Names of the webhooks that people and stations of the place are told by."""
-    registry = load(config / "registry")
-    contacts = [c for person in registry.people.values() for c in person.contacts]
-    contacts += [c for station in registry.stations.values() for c in station.contacts]
-    return {address for channel, address in contacts if channel == "webhook"}
+def _command() -> str:
+    """How one calls us from here: the command of this very environment."""
+    script = Path(sys.executable).with_name("gridhub")
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m hub"
+    folder = Path.cwd()
+    return shlex.quote(str(script.relative_to(folder) if script.is_relative_to(folder) else script))
 
 
 def _make_token(data: Path) -> str:
@@ -326,7 +296,7 @@ def _make_token(data: Path) -> str:
     from hub.stores.ledger import Ledger
     from hub.stores.tokens import Tokens
 
-    ledger = Ledger.open(_ledger_url(data))
+    ledger = Ledger.open(ledger_url(data))
     try:
         return Tokens(ledger).create(f"demo-{now_ms()}", "admin", ("*",), ("*",), now_ms=now_ms())
     finally:

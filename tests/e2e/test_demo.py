@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -195,3 +198,17 @@ def test_a_wrong_configuration_is_told_before_anything_starts(tmp_path):
     assert done.returncode == 2
     assert "hub.yaml:1" in done.stderr
     assert "sight" in done.stderr
+
+
+def test_another_terminal_looks_into_it_by_the_command_that_it_prints(tmp_path):
+    mosquitto_binary()
+    place = tmp_path / "place"
+    shutil.copytree(ROOT / "config", place)
+    with a_demo(tmp_path, "--no-fire", "--config", str(place)) as demo:
+        look = shlex.split(demo.wait_for(r"^ +look ").split(maxsplit=1)[1])
+        done = subprocess.run([*look, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "notified by webhook" in [stage["stage"] for stage in json.loads(done.stdout)["stages"]]
+        with (place / "registry" / "devices.csv").open("a") as file:
+            file.write("broken\n")
+        assert "devices.csv:302" in demo.wait_for(r"configuration: refused", within_s=20)
