@@ -34,6 +34,7 @@ from hub.telemetry import log
 
 _SNAPSHOT_EVERY_MS = 10_000
 _TRIM_EVERY_MS = 60_000
+_RECONCILE_EVERY_MS = 600_000
 _WATCH_EVERY_MS = 2_000
 
 
@@ -59,7 +60,7 @@ class Core:
         self.rules, self.queries, self.figures = rules, queries, figures
         self._state = settings.data / "rules.state"
         self._wanted: tuple[RuleSet, Registry] | None = None
-        self._snapshot_at_ms = self._trim_at_ms = 0
+        self._snapshot_at_ms = self._trim_at_ms = self._reconciled_at_ms = 0
         self._rules_seen = _stamp(settings.folder / "rules")
         self.config_trouble = ""
         screen = Screen(
@@ -111,11 +112,7 @@ class Core:
             log.error("rules.state_unreadable", reason=str(damaged), effect="starting from the ledger's live alerts")
             about = None
         if about is not None and about["journal"] == journal.identity and about["position"] >= journal.tail:
-            screen.restore(
-                set(map(int, about["screen"]["seen"])),
-                set(map(int, about["screen"]["before"])),
-                {int(k): v for k, v in about["screen"]["skew"].items()},
-            )
+            screen.restore(about["screen"], engine.registry.slot_of)
             position = int(about["position"])
         else:
             taken = engine.seed((rule, device, start) for rule, device, start, _ in desk.live_conditions())
@@ -150,9 +147,20 @@ class Core:
             log.info("config.reloaded", devices=len(registry.slot_of), rules=len(rules.rules))
         self.pipeline.step()
         now = self.clock()
+        if self.pipeline.caught_up and now - self._reconciled_at_ms >= _RECONCILE_EVERY_MS:
+            self._reconcile(now)
         if now - self._snapshot_at_ms >= _SNAPSHOT_EVERY_MS:
             self._save_state(now)
         return 0.0
+
+    def _reconcile(self, now: int) -> None:
+        """What burns for the rules must be known to the ledger: an older backup, or rules changed during a replay, may not."""
+        raised = self.pipeline.reconcile()
+        self._reconciled_at_ms = now
+        if raised:
+            log.error(
+                "rules.reconciled", raised=raised, effect="conditions that the ledger did not know are alerts now"
+            )
 
     def _save_state(self, now: int) -> None:
         """Snapshot of the rules' state, never ahead of what the journal holds durably or of what the ledger has recorded."""
@@ -160,7 +168,8 @@ class Core:
         position = self.pipeline.done
         if position > self.journal.head:
             return
-        about = {"journal": self.journal.identity, "position": position, "screen": self.screen.dump()}
+        screened = self.screen.dump(position, self.pipeline.engine.registry.ids)
+        about = {"journal": self.journal.identity, "position": position, "screen": screened}
         try:
             state_file.write(self._state, snapshot.dump(self.pipeline.engine, about))
         except OSError as full:

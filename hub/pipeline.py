@@ -23,6 +23,7 @@ from hub.telemetry import CURSOR, EVENTS, READINGS, log
 
 CONSUMER = "rules"
 _CURSOR_EVERY_MS = 1_000
+_AT_ONCE = 500
 
 
 class Source(Protocol):
@@ -37,7 +38,7 @@ class Pipeline:
 
     `position` is the next record to read. Segments wait in `_pending` until the desk has recorded them, so a ledger that is
     away delays them, and nothing is decoded (and judged a repetition) twice. Records before `recorded_to` were recorded by an
-    earlier run: they are evaluated for the rules' state only.
+    earlier run: their events are known to the desk, their rejects are not counted again.
     """
 
     def __init__(
@@ -87,6 +88,26 @@ class Pipeline:
             self._on_segment(self._pending.popleft())
         return True
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that an earlier run had recorded is behind us."""
+        return self.done >= self.recorded_to
+
+    def reconcile(self) -> int:
+        """Tells the desk every condition that is active now; those that it did not know become alerts. Returns their number."""
+        events = self.engine.active(self.last_ms or self._clock(), self.done)
+        raised = 0
+        for at in range(0, len(events), _AT_ONCE):
+            known = self.desk.record(
+                events[at : at + _AT_ONCE],
+                consumer=CONSUMER,
+                journal=self.journal,
+                position=min(max(self.done, self.recorded_to), self._durable_head()),
+                now_ms=self._clock(),
+            )
+            raised += known.raised + known.repeated
+        return raised
+
     def process(self, segment: Segment) -> None:
         """One segment to its end. Safe to call again if it raises: nothing is remembered before the desk has recorded."""
         replaying = segment.next <= self.recorded_to
@@ -105,8 +126,9 @@ class Pipeline:
         self, found: Found, rejected: Sequence[QuarantineRow], at_ms: int, position: int, replaying: bool
     ) -> None:
         due = at_ms - self._cursor_at_ms >= _CURSOR_EVERY_MS
-        if not replaying and (found.events or rejected or due):
-            self._record(found.events, rejected, position)
+        if found.events or (not replaying and (rejected or due)):
+            # In a replay too: what was recorded before changes nothing, what was not (a device or rule added since) is found.
+            self._record(found.events, () if replaying else rejected, max(position, self.recorded_to))
             self._cursor_at_ms = at_ms
         self.engine.commit(found)
         self.done = position

@@ -108,7 +108,7 @@ class Reader:
                 if one.ignored:
                     continue
                 if slot is None:
-                    remedy = "claim it or remove it from the broker"
+                    remedy = "add it to devices.csv, or stop it from publishing"
                     self._set_aside(record, "unknown device", one.codec, remedy, one.address)
                 else:
                     self._said(registry, slot, one, record)
@@ -124,7 +124,7 @@ class Reader:
             interval = int(registry.expected_interval_ms[slot])
             if self.screen.retained_is_old(observed, record.at_ms, interval, one.retained_state):
                 flags |= _HISTORY
-        elif self.screen.is_repeated(slot, one.dedupe_key, observed, one.seq, record.payload):
+        elif self.screen.is_repeated(slot, one, record.payload, record.position, record.at_ms):
             flags = _DUPLICATE
         if one.readings:
             self._stretch(slot, record, flags, observed, one.readings)
@@ -137,7 +137,7 @@ class Reader:
             self._stretch(slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
         for event in one.events:
             if event.type == "alarm_unclear":  # neither on nor off: unknown to the rules, but never silence
-                detail = str(dict(event.detail or {}))
+                detail = _unclear(event)
                 self._set_aside(record, f"unclear alarm value: {event.alarm}", one.codec, detail, one.address)
             elif (event.alarm or event.type == "alarm") and event.active is not False and not _is_known(event.alarm):
                 detail = f"no rule can judge an alarm called {event.alarm!r}"  # so a person must see it

@@ -6,16 +6,20 @@ the pipeline's snapshot, so that a replay judges alike.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from hub.model.quantities import BY_CODE
-from hub.model.readings import Floats, Ints, Quality
+from hub.model.readings import Decoded, Floats, Ints, Quality
 
 _LOW = np.array([q.low for q in BY_CODE])
 _HIGH = np.array([q.high for q in BY_CODE])
+_GENERATION_MS = 600_000
 _STEADY_MS = 30_000
 """A device whose lag changes by less than this from message to message has a wrong clock; one that empties a buffer does not."""
 
@@ -35,28 +39,48 @@ class Screen:
     def __init__(self, limits: Limits, *, remembered: int = 50_000) -> None:
         self.limits = limits
         self._remembered = remembered
-        self._seen: set[int] = set()
-        self._seen_before: set[int] = set()
+        self._seen: dict[int, int] = {}  # mark of a message → journal position of its first coming
+        self._seen_before: dict[int, int] = {}
+        self._since_ms = 0
+        self._last = array("q")  # by slot: mark of the latest message
+        self._newest_ms = array("q")  # by slot: latest time that the device gave
         self.skew_ms: dict[int, int] = {}  # slot → lag of its clock, for devices whose clock is off
 
-    def is_repeated(self, slot: int, key: str, observed_at_ms: int | None, seq: int | None, payload: bytes) -> bool:
-        """Whether this very message came before: by its own id, else by time or sequence number with equal bytes.
+    def is_repeated(self, slot: int, one: Decoded, payload: bytes, position: int, at_ms: int) -> bool:
+        """Whether this very message came before: same device, same id or time, same bytes, within the last 10 to 20 minutes.
 
-        A message without any of them can be a plain heartbeat that says the same again; it is never taken for a repetition.
+        An alarm taken for a repetition is an alarm lost, so the doubt goes the other way: a message without id and time may say
+        the same again (a sequence number alone starts anew with each boot), an id that comes back with other bytes or another
+        time is another message, and a device whose time has coarse steps may come back to an earlier value in one of them.
         """
-        if key:
-            mark = hash((slot, crc32(key.encode()), crc32(key[::-1].encode()), len(key)))
-        elif observed_at_ms is not None or seq is not None:
-            mark = hash(
-                (slot, observed_at_ms or 0, seq or 0, crc32(payload))
-            )  # of integers only: the same in every process
-        else:
+        key, observed = one.dedupe_key, one.observed_at_ms
+        if observed is None and not key:
             return False
+        # of integers only, so that it is the same in every process
+        mark = hash(
+            (
+                crc32(one.address.encode()),
+                crc32(key.encode()) if key else 0,
+                observed or 0,
+                one.seq or 0,
+                crc32(payload),
+            )
+        )
+        if slot >= len(self._last):
+            more = bytes(8 * (slot + 256 - len(self._last)))
+            self._last.frombytes(more)
+            self._newest_ms.frombytes(more)
+        last, newest_ms = self._last[slot], self._newest_ms[slot]
+        self._last[slot] = mark
+        if observed is not None and observed > newest_ms:
+            self._newest_ms[slot] = observed
         if mark in self._seen or mark in self._seen_before:
-            return True
-        self._seen.add(mark)
-        if len(self._seen) >= self._remembered:
-            self._seen_before, self._seen = self._seen, set()
+            anew = not key and observed is not None and observed >= newest_ms > 0 and last != mark
+            return not anew
+        self._seen[mark] = position
+        self._since_ms = self._since_ms or at_ms
+        if len(self._seen) >= self._remembered or at_ms - self._since_ms > _GENERATION_MS:
+            self._seen_before, self._seen, self._since_ms = self._seen, {}, at_ms
         return False
 
     def retained_is_old(
@@ -108,9 +132,19 @@ class Screen:
         value[bad] = np.nan
         return [int(row) for row in np.flatnonzero(bad)]
 
-    def dump(self) -> dict[str, object]:
-        """What must survive a restart."""
-        return {"seen": sorted(self._seen), "before": sorted(self._seen_before), "skew": dict(self.skew_ms)}
+    def dump(self, position: int, ids: Sequence[str]) -> dict[str, object]:
+        """What must survive a restart that goes on at `position`: nothing of what will be read again from there.
 
-    def restore(self, seen: set[int], before: set[int], skew_ms: dict[int, int]) -> None:
-        self._seen, self._seen_before, self.skew_ms = seen, before, skew_ms
+        `ids`: device ids by slot; slots are given out anew at each start.
+        """
+        return {
+            "seen": [mark for mark, at in self._seen.items() if at < position],
+            "before": [mark for mark, at in self._seen_before.items() if at < position],
+            "skew": {ids[slot]: lag for slot, lag in self.skew_ms.items() if ids[slot]},
+        }
+
+    def restore(self, dumped: Mapping[str, Any], slot_of: Mapping[str, int]) -> None:
+        """Takes back what `dump` gave."""
+        self._seen = dict.fromkeys(map(int, dumped["seen"]), -1)
+        self._seen_before = dict.fromkeys(map(int, dumped["before"]), -1)
+        self.skew_ms = {slot_of[device]: int(lag) for device, lag in dumped["skew"].items() if device in slot_of}

@@ -6,7 +6,7 @@ wherever a batch is cut, because each device takes one step per reading (waves),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -364,8 +364,14 @@ class Engine:
             taken += 1
         return taken
 
-    def states(self) -> Sequence[RuleTable]:
-        return self.tables
+    def active(self, now_ms: int, position: int) -> list[ConditionEvent]:
+        """Every condition that is active now, as the event that raised it (without its value)."""
+        return [
+            self._timed_event(table, "raised", int(table.slot[cell]), now_ms, position, int(table.cells.start_ms[cell]))
+            for table in self.tables
+            if table.awake
+            for cell in np.flatnonzero(table.cells.state >= ACTIVE).tolist()
+        ]
 
 
 def _leapt(instants: Ints, found: Found) -> Ints:

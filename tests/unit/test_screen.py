@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from hub.ingest.screen import Limits, Screen
-from hub.model.quantities import BY_CODE, CODE
-from hub.model.readings import Quality
+from hub.model.readings import Decoded, Quality
 
 NOW = 1_704_067_200_000
 MINUTE, DAY = 60_000, 86_400_000
@@ -91,92 +90,92 @@ def test_a_device_clock_that_jumps_a_day_and_stays_there_is_read_by_the_hubs_tim
 # -- repetitions ------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_id_of_the_same_device_is_a_repetition_whatever_the_bytes(screen: Screen) -> None:
-    assert not screen.is_repeated(1, "a-1", NOW, None, b"x")
-    assert screen.is_repeated(1, "a-1", NOW + MINUTE, 5, b"y")
-    assert not screen.is_repeated(2, "a-1", NOW, None, b"x")
-    assert not screen.is_repeated(1, "a-2", NOW, None, b"x")
+def repeated(
+    screen: Screen,
+    slot: int,
+    key: str,
+    at: int | None,
+    seq: int | None,
+    body: bytes,
+    *,
+    now: int = NOW,
+    position: int = 0,
+) -> bool:
+    one = Decoded(codec="c", address=f"c:{slot}", device=str(slot), dedupe_key=key, observed_at_ms=at, seq=seq)
+    return screen.is_repeated(slot, one, body, position, now)
+
+
+def test_the_same_id_with_the_same_bytes_is_a_repetition(screen: Screen) -> None:
+    assert not repeated(screen, 1, "a-1", None, None, b"x")
+    assert not repeated(screen, 1, "a-2", None, None, b"z")
+    assert repeated(screen, 1, "a-1", None, None, b"x")
+    assert not repeated(screen, 2, "a-1", None, None, b"x")
+
+
+def test_an_id_that_comes_back_with_another_time_or_other_bytes_is_another_message(screen: Screen) -> None:
+    """Devices whose ids start anew with each boot; taken for a repetition, their second fire would be lost."""
+    assert not repeated(screen, 1, "1", NOW, None, b"x")
+    assert not repeated(screen, 1, "1", NOW + MINUTE, None, b"x")
+    assert not repeated(screen, 1, "1", NOW, None, b"y")
 
 
 def test_without_an_id_equal_time_and_equal_bytes_are_a_repetition(screen: Screen) -> None:
-    assert not screen.is_repeated(1, "", NOW, None, b"x")
-    assert screen.is_repeated(1, "", NOW, None, b"x")
-    assert not screen.is_repeated(1, "", NOW, None, b"y")
-    assert not screen.is_repeated(1, "", NOW + 1, None, b"x")
-    assert not screen.is_repeated(1, "", None, 7, b"x")
-    assert screen.is_repeated(1, "", None, 7, b"x")
+    assert not repeated(screen, 1, "", NOW, None, b"x")
+    assert repeated(screen, 1, "", NOW, None, b"x")
+    assert not repeated(screen, 1, "", NOW, None, b"y")
+    assert not repeated(screen, 1, "", NOW + 1, None, b"x")
+    assert repeated(screen, 1, "", NOW, None, b"x"), "sent again, out of order"
 
 
-def test_a_message_without_id_time_and_number_is_never_a_repetition(screen: Screen) -> None:
-    """`{"smoke":true}` sent twice can be two fires."""
-    assert not any(screen.is_repeated(1, "", None, None, b'{"smoke":true}') for _ in range(3))
+def test_a_device_with_a_coarse_clock_may_say_the_same_again_within_one_of_its_seconds(screen: Screen) -> None:
+    """True, false, true in one second of the device: it burns."""
+    said = [repeated(screen, 1, "", NOW, None, body) for body in (b"true", b"false", b"true")]
+    assert said == [False, False, False]
 
 
-def test_repetitions_are_known_long_enough_and_the_memory_stays_bounded() -> None:
+def test_a_message_without_id_and_time_is_never_a_repetition(screen: Screen) -> None:
+    """`{"smoke":true}` sent twice can be two fires, and a sequence number starts anew with each boot."""
+    assert not any(repeated(screen, 1, "", None, None, b'{"smoke":true}') for _ in range(3))
+    assert not any(repeated(screen, 1, "", None, 1, b'{"smoke":true}') for _ in range(3))
+
+
+def test_repetitions_are_known_for_a_while_and_the_memory_stays_bounded() -> None:
     screen = Screen(Limits(), remembered=100)
     for n in range(250):
-        screen.is_repeated(1, f"id-{n}", None, None, b"")
-    assert screen.is_repeated(1, "id-249", None, None, b"")
-    assert screen.is_repeated(1, "id-150", None, None, b""), "at least the last 100"
-    kept = screen.dump()
+        repeated(screen, 1, f"id-{n}", None, None, b"")
+    assert repeated(screen, 1, "id-249", None, None, b"")
+    assert repeated(screen, 1, "id-150", None, None, b""), "at least the last 100"
+    kept = screen.dump(1, ["a", "b"])
     assert len(kept["seen"]) + len(kept["before"]) <= 200  # type: ignore[arg-type]
 
 
-def test_the_memory_survives_a_restart_through_json_and_in_another_process(screen: Screen) -> None:
-    screen.is_repeated(3, "a-1", NOW, 4, b"x")
-    screen.is_repeated(3, "", NOW, 4, b"x")
+def test_after_twenty_minutes_the_same_message_is_news(screen: Screen) -> None:
+    assert not repeated(screen, 1, "a", None, None, b"x")
+    assert repeated(screen, 1, "a", None, None, b"x", now=NOW + 5 * MINUTE)
+    for n in (11, 22, 33):
+        repeated(screen, 1, f"other-{n}", None, None, b"", now=NOW + n * MINUTE)
+    assert not repeated(screen, 1, "a", None, None, b"x", now=NOW + 34 * MINUTE)
+
+
+def test_what_will_be_read_again_is_not_remembered_over_a_restart(screen: Screen) -> None:
+    repeated(screen, 1, "a", None, None, b"x", position=5)
+    repeated(screen, 1, "b", None, None, b"x", position=6)
+    fresh = Screen(Limits())
+    fresh.restore(json.loads(json.dumps(screen.dump(6, ["", "one"]))), {"one": 1})
+    assert repeated(fresh, 1, "a", None, None, b"x")
+    assert not repeated(fresh, 1, "b", None, None, b"x")
+
+
+def test_the_memory_survives_a_restart_in_another_process_and_with_other_slots(screen: Screen) -> None:
+    repeated(screen, 3, "a-1", NOW, 4, b"x")
     judged(screen, NOW - DAY, slot=3)
-    kept = json.loads(json.dumps(screen.dump()))
+    kept = json.dumps(screen.dump(1, ["", "", "", "three"]))
     program = (
-        "import sys, json; from hub.ingest.screen import Limits, Screen; k = json.load(sys.stdin); s = Screen(Limits());"
-        "s.restore(set(k['seen']), set(k['before']), {int(a): b for a, b in k['skew'].items()});"
-        f"print(s.is_repeated(3, 'a-1', None, None, b''), s.is_repeated(3, '', {NOW}, 4, b'x'), s.skew_ms)"
+        "import sys, json; from hub.ingest.screen import Limits, Screen; from hub.model.readings import Decoded;"
+        "s = Screen(Limits()); s.restore(json.load(sys.stdin), {'other': 3, 'three': 8});"
+        f"one = Decoded(codec='c', address='c:3', device='3', dedupe_key='a-1', observed_at_ms={NOW}, seq=4);"
+        f"other = Decoded(codec='c', address='c:9', device='9', dedupe_key='a-1', observed_at_ms={NOW}, seq=4);"
+        f"print(s.is_repeated(3, other, b'x', 9, {NOW}), s.is_repeated(8, one, b'x', 9, {NOW}), s.skew_ms)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], input=json.dumps(kept), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split(maxsplit=2) == ["True", "True", f"{{3: {DAY}}}\n"]
-
-
-# -- retained -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("observed", "interval_ms", "is_state", "old"),
-    [
-        (NOW - MINUTE, MINUTE, False, False),
-        (NOW - 5 * MINUTE, MINUTE, False, False),  # never stricter than what counts as late
-        (NOW - 6 * MINUTE, MINUTE, True, True),
-        (NOW - 6 * MINUTE, 60 * MINUTE, False, False),
-        (NOW - 61 * MINUTE, 60 * MINUTE, True, True),
-        (None, MINUTE, True, False),  # the dialect keeps current state there
-        (None, MINUTE, False, True),  # brokers keep ghosts for years
-    ],
-)
-def test_a_retained_message_counts_as_old_by_time_interval_and_dialect(
-    screen: Screen, observed: int | None, interval_ms: int, is_state: bool, old: bool
-) -> None:
-    assert screen.retained_is_old(observed, NOW, interval_ms, is_state) is old
-
-
-# -- values -------------------------------------------------------------------------------------------------------------
-
-
-def test_every_quantity_takes_its_own_limits_and_nothing_beyond(screen: Screen) -> None:
-    for quantity in BY_CODE:
-        code = np.array([quantity.code] * 4, np.int16)
-        below, above = np.nextafter(quantity.low, -np.inf), np.nextafter(quantity.high, np.inf)
-        value = np.array([quantity.low, quantity.high, below, above])
-        quality = np.zeros(4, np.uint16)
-        rows = screen.judge_values(code, value, quality)
-        bad = [n for n, limit in ((2, quantity.low), (3, quantity.high)) if np.isfinite(limit)]
-        assert rows == bad, quantity.name
-        assert [bool(q & Quality.IMPLAUSIBLE) for q in quality] == [n in bad for n in range(4)]
-        assert [bool(np.isnan(v)) for v in value] == [n in bad for n in range(4)]
-
-
-def test_infinities_are_implausible_where_there_are_limits_and_unknown_stays_unknown(screen: Screen) -> None:
-    code = np.array([CODE["temperature_c"]] * 3, np.int16)
-    value, quality = np.array([np.inf, -np.inf, np.nan]), np.zeros(3, np.uint16)
-    assert screen.judge_values(code, value, quality) == [0, 1]
-    assert quality.tolist() == [Quality.IMPLAUSIBLE, Quality.IMPLAUSIBLE, 0]
+    done = subprocess.run([sys.executable, "-c", program], input=kept, capture_output=True, text=True, check=True)
+    assert done.stdout.split(maxsplit=2) == ["False", "True", f"{{8: {DAY}}}\n"]
