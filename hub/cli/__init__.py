@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from hub.cli import check, decode, demo, journal, migrate, registry, run, selftest, simulate, token
+from hub.cli import check, decode, demo, journal, migrate, quarantine, registry, run, selftest, simulate, token
 
 GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     run.register,
@@ -17,6 +17,7 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     selftest.register,
     migrate.register,
     journal.register,
+    quarantine.register,
     token.register,
     registry.register,
 )

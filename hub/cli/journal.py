@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.migrate import complain
+from hub.cli.payload_text import shown, visible
 from hub.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def tail(
     folder: Folder = None,
     config: Config = Path("config"),
 ) -> None:
-    """Print the latest records: time, position, topic, payload (text, or base64:...). R marks retained messages."""
+    """Print the latest records: time, position, topic, payload (text, or base64 and so on). R marks retained messages."""
     shelf = _open(folder, config)
     wanted = _filter(topic, ticks=ticks and topic == "#")
     if start:
@@ -304,29 +305,11 @@ def _matches(levels: list[str], topic: str) -> bool:
 
 
 def line(record: Record, *, full: bool) -> str:
-    """One line for a terminal: whatever a device sent cannot move the cursor, colour, or hide anything."""
+    """One line for a terminal."""
     mark = "R" if record.retained else " "
     if record.kind:
         return f"{_time(record.at_ms)} {record.position:>10} {mark} (tick)"
-    return f"{_time(record.at_ms)} {record.position:>10} {mark} {_visible(record.topic)} {_shown(record.payload, full)}"
-
-
-def _shown(payload: bytes, full: bool) -> str:
-    try:
-        text = _visible(payload.decode("utf-8"))
-    except UnicodeDecodeError:
-        text = "base64:" + base64.b64encode(payload).decode()
-    if full or len(text) <= _SHORT:
-        return text
-    return f"{text[:_SHORT]}… ({len(payload):,} bytes)"
-
-
-def _visible(text: str) -> str:
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    )
+    return f"{_time(record.at_ms)} {record.position:>10} {mark} {visible(record.topic)} {shown(record.payload, None if full else _SHORT)}"
 
 
 def _time(at_ms: int | None) -> str:

@@ -88,14 +88,26 @@ def parse(payload: bytes) -> Parsed | Malformed:
         return Malformed(TOO_DEEP, f"more than {MAX_DEPTH} levels")
     except ValueError as refusal:
         if len(payload) > MAX_LENIENT_BYTES:
-            return Malformed(MALFORMED, str(refusal))
+            return Malformed(MALFORMED, _in_words(refusal))
         try:
             value = read_lenient(text, warnings, MAX_DEPTH)
         except NotReadable:
-            return Malformed(MALFORMED, str(refusal))
+            return Malformed(MALFORMED, _in_words(refusal))
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         return _encoded_twice(value, warnings)
     return Parsed(value, tuple(dict.fromkeys(warnings)))
+
+
+def _in_words(refusal: ValueError) -> str:
+    """Where it stops being JSON, for people who do not read Python."""
+    if not isinstance(refusal, json.JSONDecodeError):
+        return str(refusal)
+    at = f"character {refusal.pos + 1}"
+    if refusal.msg.startswith("Extra data"):
+        return f"more text behind the JSON, from {at} on"
+    if refusal.msg.startswith("Unterminated string"):
+        return f"the string that begins at {at} does not end"
+    return f"no JSON at {at}"
 
 
 def _nests(value: Any) -> bool:

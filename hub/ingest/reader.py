@@ -137,7 +137,8 @@ class Reader:
             self._stretch(slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
         for event in one.events:
             if event.type == "alarm_unclear":  # neither on nor off: unknown to the rules, but never silence
-                detail = _unclear(event)
+                what = event.detail or {}
+                detail = f"{what.get('key', event.alarm)}: {what.get('value', 'this')} is no known value"
                 self._set_aside(record, f"unclear alarm value: {event.alarm}", one.codec, detail, one.address)
             elif (event.alarm or event.type == "alarm") and event.active is not False and not _is_known(event.alarm):
                 detail = f"no rule can judge an alarm called {event.alarm!r}"  # so a person must see it

@@ -102,7 +102,7 @@ def test_what_a_device_sent_cannot_play_with_the_terminal(folder: Path, journal:
     )
     lines = run("tail", "--folder", folder, "-n", "2").stdout.splitlines()
     assert lines[0].endswith(r"a/\x1b[31m \x1b]0;owned\x07火警\u202e\n")
-    assert lines[1].endswith("R b base64:" + base64.b64encode(b"\xff\x00").decode())
+    assert lines[1].endswith("R b base64 " + base64.b64encode(b"\xff\x00").decode())
 
 
 def test_long_payloads_are_shortened_unless_asked_for(folder: Path, journal: Journal) -> None:

@@ -1,0 +1,45 @@
+"""What was set aside, for people to look at. Reads only."""
+
+from __future__ import annotations
+
+import builtins
+from typing import NamedTuple
+
+from sqlalchemy import Row, select
+
+from hub.model.readings import QuarantineRow
+from hub.stores.ledger import Ledger
+from hub.stores.schema import quarantine
+
+_FIELDS = tuple(QuarantineRow.__dataclass_fields__)
+_COLUMNS = (quarantine.c.id, *(quarantine.c[name] for name in _FIELDS))
+
+
+class Kept(NamedTuple):
+    """An entry of the quarantine with its number, which stays the same while the entry grows."""
+
+    id: int
+    row: QuarantineRow
+
+
+class QuarantineQueries:
+    """Thread-safe. Raises `Unavailable` while the ledger is away."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def list(self, limit: int) -> builtins.list[Kept]:
+        """The entries in which something came last, newest first."""
+        newest = select(*_COLUMNS).order_by(quarantine.c.last_at_ms.desc(), quarantine.c.id.desc())
+        with self._ledger.read() as connection:
+            return [_kept(row) for row in connection.execute(newest.limit(limit))]
+
+    def one(self, number: int) -> Kept | None:
+        with self._ledger.read() as connection:
+            row = connection.execute(select(*_COLUMNS).where(quarantine.c.id == number)).first()
+        return None if row is None else _kept(row)
+
+
+def _kept(row: Row[tuple[object, ...]]) -> Kept:
+    fields = dict(row._mapping)
+    return Kept(int(fields.pop("id")), QuarantineRow(**fields))
