@@ -223,17 +223,32 @@ def _responsible(alert: Alert, registry: Registry, now_ms: int, zone: str, say: 
     for place in reversed(path_of(registry, spot.grid)):
         worker = registry.people.get(place.responsible) if place.level in ("grid", "micro_grid") else None
         if worker is not None:
-            parts.append(f"{place.name.in_(locale)} {_called(worker, locale)}")
+            of = place.name.in_(locale)
+            parts.append(f"{of} {_called(worker, locale, of)}")
     station = station_of(registry, spot)
     if station is not None:
         crew = [registry.people[i] for i in on_duty(station, now_ms, zone) if i in registry.people]
-        shown = " / ".join(_called(person, locale) for person in crew[:3]) or say("(nobody on duty)")
-        parts.append(f"{station.name.in_(locale)} {shown}")
+        of = station.name.in_(locale)
+        shown = " / ".join(_called(person, locale, of) for person in crew[:3]) or say("(nobody on duty)")
+        parts.append(f"{of} {shown}")
     return say("Responsible: {people}").format(people=" · ".join(parts)) if parts else ""
 
 
-def _called(person: Person, locale: str) -> str:
-    return f"{person.name.in_(locale)} {masked(person.phone)}".rstrip()
+def _called(person: Person, locale: str, of: str) -> str:
+    return f"{_within(of, person.name.in_(locale))} {masked(person.phone)}".rstrip()
+
+
+def _within(of: str, name: str) -> str:
+    """`name` without the place or station `of` at its begin or end: that was said just before."""
+    if name.startswith(of):
+        rest, joint = name.removeprefix(of), name[len(of) : len(of) + 1]
+    elif name.endswith(of):
+        rest, joint = name.removesuffix(of), name[-len(of) - 1 : -len(of)]
+    else:
+        return name
+    if joint.isascii() and joint.isalnum() and of.isascii():
+        return name  # a longer word that only looks like it
+    return rest.strip(" ,·-") or name
 
 
 def _time_left(

@@ -236,3 +236,24 @@ def test_a_cut_falls_between_characters(text: str, most: int) -> None:
     short = cut(text, most)
     assert len(short.encode()) <= most
     assert text.startswith(short.removesuffix("…").rstrip()) or short == text
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "told"),
+    [
+        ("幸福里第一网格", "幸福里第一网格网格员", "网格员"),
+        ("1号微型消防站", "1号微型消防站队员7", "队员7"),
+        ("Micro fire station 1", "Crew 7, Micro fire station 1", "Crew 7"),
+        ("Micro fire station 1", "Micro fire station 11 crew", "Micro fire station 11 crew"),
+        ("North", "Northcote", "Northcote"),
+        ("North", "North", "North"),
+        ("1号微型消防站", "王芳", "王芳"),
+    ],
+)
+def test_a_name_does_not_repeat_the_place_that_was_just_said(of: str, name: str, told: str) -> None:
+    person = Person(id="p", name=Name(zh=name, en=name), role="crew", phone="", contacts=(), verified=())
+    registry = small_registry()
+    station = replace(registry.stations["north"], name=Name(zh=of, en=of))
+    shown = replace(registry, people={i: replace(person, id=i) for i in registry.people}, stations={"north": station})
+    responsible = next(line for line in said(an_alert(), registry=shown).text.split("\n") if line.startswith("责任"))
+    assert responsible.endswith(f"{of} {told} / {told} / {told}")
