@@ -27,6 +27,7 @@ PayloadFile = Annotated[Path | None, typer.Option("--payload-file", help="Its pa
 Retained = Annotated[bool, typer.Option("--retained", help="The broker sent it as a retained message.")]
 Root = Annotated[str, typer.Option("--root", help="Topic root; default: derived from the topic.")]
 Zone = Annotated[str, typer.Option("--zone", help="IANA zone of the site, for wall clocks without zone.")]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON on a terminal too, for a message by hand.")]
 ReceivedAt = Annotated[int | None, typer.Option("--received-at", help="Receive time, ms UTC; default: now.")]
 
 
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
         root: Root = "",
         zone: Zone = "",
         received_at: ReceivedAt = None,
+        one_line: Json = False,
     ) -> None:
         """Show what the hub understands of MQTT messages: fixture lines (--jsonl), or one by hand (--topic, --payload)."""
         received_at_ms = now_ms() if received_at is None else received_at
@@ -68,9 +70,22 @@ def register(app: typer.Typer) -> None:
         name = systems[0] if systems else _guess(topic, raw)
         if name not in CODECS:
             _wrong(f"--system {name!r} is not known; the codecs are {', '.join(CODECS)}")
-        codec = _codec(name, root or CODECS[name].root_of(topic), zone)
-        said = codec.decode(topic, raw, received_at_ms=received_at_ms, retained=retained)
-        _print({"codec": name, **as_json(said)})
+        under = root or CODECS[name].root_of(topic)
+        said = _codec(name, under, zone).decode(topic, raw, received_at_ms=received_at_ms, retained=retained)
+        found = {"codec": name, **as_json(said)}
+        if not systems and not root and under != CODECS[name].usual_root:
+            source = f"a source {{codec: {name}, root: {under}}}"
+            found["note"] = (
+                f"a guess: '{under}' is no usual root. The hub hears this topic only with {source} in hub.yaml"
+            )
+        if one_line or not sys.stdout.isatty():
+            _print(found)
+            if "note" in found:
+                print(f"gridhub decode: {found['note']}", file=sys.stderr)
+        else:
+            from hub.cli.decode_table import print_page
+
+            print_page(found, zone)
         raise typer.Exit(1 if isinstance(said, Reject) else 0)
 
 

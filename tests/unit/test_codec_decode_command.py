@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from hub.__main__ import app
+from hub.cli.decode_table import print_page
 from hub.errors import ConfigError
 
 
@@ -191,3 +197,55 @@ def test_a_zone_resolves_wall_clocks() -> None:
 def test_markup_in_a_topic_stays_text() -> None:
     result = decode("--topic", "sensors/<img src=x>/data", "--payload", "<script>alert(1)</script>")
     assert json.loads(result.stdout)["rejected"]
+
+
+def test_a_topic_under_no_usual_root_is_read_but_called_a_guess() -> None:
+    result = decode("--topic", "foo/bar", "--payload", '{"temperature":1}')
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["codec"] == "generic-json"
+    assert "'foo' is no usual root" in found["note"]
+    assert "{codec: generic-json, root: foo}" in result.stderr
+    for more in (["--system", "generic-json"], ["--root", "foo"]):
+        assert "note" not in json.loads(decode("--topic", "foo/bar", "--payload", "{}", *more).stdout)
+    assert "note" not in json.loads(decode("--topic", "sensors/bar/data", "--payload", "{}").stdout)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "told"),
+    [
+        (
+            "zigbee2mqtt/Smoke",
+            '{"smoke":true,"battery":97}',
+            ["zigbee2mqtt:zigbee2mqtt/Smoke", "battery_pct", "type=alarm"],
+        ),
+        (
+            "foo/[bold]x/data",
+            '{"temperature":1,"ts":1704067200}',
+            ["is no usual root", "[bold]x", "2024-01-01 08:00:00"],
+        ),
+        ("sc/v1/s/n/d/tele", "{", ["rejected", "malformed JSON"]),
+        ("sensors/a\x1b[2Jb/data", '{"note":"\\u001b[2J"}', ["\\x1b[2J"]),
+    ],
+)
+def test_people_get_a_page_that_devices_cannot_disturb(topic: str, payload: str, told: list[str]) -> None:
+    row = json.loads(decode("--topic", topic, "--payload", payload).stdout)
+    out = io.StringIO()
+    print_page(row, "Asia/Shanghai", Console(file=out, width=160, highlight=False))
+    for text in told:
+        assert text in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_gets_the_page_and_json_when_it_is_asked_for() -> None:
+    def on_a_terminal(*more: str) -> str:
+        leader, terminal = os.openpty()
+        command = [sys.executable, "-m", "hub", "decode", "--topic", "sensors/d/data", "--payload", '{"temperature":1}']
+        subprocess.run([*command, *more], stdout=terminal, check=True, timeout=60)
+        os.close(terminal)
+        said = os.read(leader, 65_536).decode()
+        os.close(leader)
+        return said
+
+    assert "│ temperature_c │" in on_a_terminal()
+    assert json.loads(on_a_terminal("--json"))["codec"] == "generic-json"
