@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +90,9 @@ def examine(folder: Path) -> Examination:
         found.counts["rules"] = len(rules.rules)
     if settings is not None:
         _check_settings(folder, settings, found)
+    if settings is not None:
+        found.complaints += _unheard(folder, settings)
     if settings is not None and registry is not None:
-        found.complaints += _unheard(folder, settings, registry)
         found.warnings += _unknown_endpoints(folder, settings, registry)
     return found
 
@@ -172,15 +174,23 @@ def _unknown_endpoints(folder: Path, settings: Settings, registry: Registry) -> 
             )
 
 
-def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[Complaint]:
+def _unheard(folder: Path, settings: Settings) -> Iterator[Complaint]:
     """Addresses that no source of hub.yaml can ever report: such a device would be silent for ever, and nobody would know why."""
     from hub.ingest.codecs import CODECS
+    from hub.registry.devicefile import addresses_in
 
-    file = str(folder / "registry" / "devices.csv")
+    path = folder / "registry" / "devices.csv"
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return  # complained about already
     roots: dict[str, list[str]] = {}
     for source in settings.sources:
         roots.setdefault(source.codec, []).append(source.root)
-    for address, slot in registry.slot_of_address.items():
+    heard: set[str] = set()
+    for line, device, address in addresses_in(text):
+        if device == "canary":
+            heard.add(address)
         codec, _, rest = address.partition(":")
         if codec not in CODECS:
             message, remedy = f"unknown codec '{codec}'", _near(codec, CODECS, f"use {', '.join(CODECS)}")
@@ -192,13 +202,14 @@ def _unheard(folder: Path, settings: Settings, registry: Registry) -> Iterator[C
         else:
             continue
         yield Complaint(
-            file=file, line=None, key=f"{registry.ids[slot]}.addresses", message=f"{address}: {message}", remedy=remedy
+            file=str(path), line=line, key=f"{device}.addresses", message=f"{address}: {message}", remedy=remedy
         )
     wanted = f"{NATIVE}:{settings.site}/hub/canary"
-    if NATIVE in roots and registry.slot_of_address.get(wanted) != registry.slot_of["canary"]:
+    row = re.search(r"^canary,", text, re.MULTILINE)  # without one, that is what is said
+    if NATIVE in roots and row is not None and wanted not in heard:
         yield Complaint(
-            file=file,
-            line=None,
+            file=str(path),
+            line=text.count("\n", 0, row.start()) + 1,
             key="canary.addresses",
             message=f"the self-test of site '{settings.site}' would not be recognised",
             remedy=f"give the canary the address {wanted}",
@@ -218,6 +229,7 @@ def _print(console: Console, what: str, style: str, complaints: Iterable[Complai
     for complaint in complaints:
         by_file.setdefault(complaint.file, []).append(complaint)
     for several in by_file.values():
+        several.sort(key=lambda complaint: complaint.line or 0)
         for complaint in several[:SHOWN_PER_FILE]:
             line = Text(f"{what}  ", style=style)
             line.append(str(complaint), style="default")

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from hub.errors import Complaint
@@ -33,6 +33,20 @@ def read_devices(
 ) -> None:
     """Reads the rows of devices.csv into `builder`. `places` None = not known: where the devices hang is not checked."""
     _Rows(file, places, builder, findings).read(text)
+
+
+def addresses_in(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, device id and address of each address that is written rightly, whatever else is wrong with the file."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    column = COLUMNS.index("addresses")
+    try:
+        for cells in reader:
+            if len(cells) == len(COLUMNS) and reader.line_num > 1:
+                for address in _several(cells[column].strip()):
+                    if _ADDRESS.fullmatch(address):
+                        yield reader.line_num, cells[0].strip(), address
+    except csv.Error:
+        return  # said by who reads the rows
 
 
 class _Rows:
@@ -204,19 +218,17 @@ class _Rows:
     def _check_place(self, line: int, device_id: str, place: str, grid: str) -> None:
         if self._places is None or self._grids is None:
             return
-        if grid not in self._grids:
-            if not self._findings.is_lost(grid, self._grids):
-                return
+        if self._findings.is_lost(grid, self._grids):
             if _SPREADSHEET_NUMBER.fullmatch(grid):
                 remedy = "a spreadsheet made a number of the code: format the column as text and enter the codes again"
             else:
                 remedy = self._findings.near(grid, self._grids, "correct the code, or add the grid to places.yaml")
             self._complain(line, f"{device_id}.grid", f"no grid '{grid}'" if grid else "the grid is missing", remedy)
-        elif place not in self._places:
-            if self._findings.is_lost(place, self._places):
+        if place not in self._places:
+            if place != grid and self._findings.is_lost(place, self._places):
                 remedy = self._findings.near(place, self._places, "correct the code, or add it to places.yaml")
                 self._complain(line, f"{device_id}.place", f"no place '{place}'", remedy)
-        else:
+        elif grid in self._grids:
             wrong = self._fits.get((place, grid))
             if wrong is None:
                 wrong = self._fits[place, grid] = _misfit(self._places, place, grid)

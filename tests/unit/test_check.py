@@ -226,3 +226,25 @@ def test_registry_show_tells_where_a_device_hangs_and_who_answers(folder: Path) 
     unknown = CliRunner().invoke(app, ["registry", "show", "siren-st-11", "--config", str(folder)])
     assert unknown.exit_code == 1
     assert "did you mean siren-st-1" in unknown.output
+
+
+def test_everything_wrong_with_one_device_is_said_at_once_with_its_line(folder: Path) -> None:
+    devices = folder / "registry" / "devices.csv"
+    lines = len(devices.read_text("utf-8").splitlines())
+    with devices.open("a", encoding="utf-8") as file:
+        file.write(
+            "odd-1,smokealarm,烟感,Smoke,nowhere,99,zigbee3mqtt:zigbee2mqtt/odd;zigbee2mqtt:east/odd,,,,radio,,,\n"
+        )
+    found = examine(folder).complaints
+    assert {(c.key, c.line) for c in found} == {
+        (f"odd-1.{column}", lines + 1) for column in ("kind", "grid", "place", "addresses")
+    }
+    assert len(found) == 5
+    shown = CliRunner().invoke(app, ["check", str(folder)]).output
+    assert shown.count(f"devices.csv:{lines + 1}:") == 5
+
+
+def test_a_canary_without_the_address_of_the_site_is_named_by_its_line(folder: Path) -> None:
+    edit(folder / "registry" / "devices.csv", "native-v1:demo/hub/canary", "")
+    (complaint,) = examine(folder).complaints
+    assert (complaint.key, complaint.line) == ("canary.addresses", 3)
