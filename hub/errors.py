@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -52,11 +52,17 @@ class ConfigError(GridHubError):
 
 
 class Refusal(GridHubError):
-    """Somebody asked for what cannot be done. `remedy` says what to do instead; both are safe to show."""
+    """Somebody asked for what cannot be done. `remedy` says what to do instead; both are safe to show.
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    `code` is stable, for machines and for translations of both texts, whose placeholders `values` fill.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", code: str = "", values: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
-        self.message, self.remedy = message, remedy
+        self.message, self.remedy, self.code = message, remedy, code
+        self.values: dict[str, str] = dict(values or {})
 
 
 class NotFound(Refusal):

@@ -111,7 +111,7 @@ class Desk:
             before = _permitted(connection, alert_id, action, actor)
             refused = lifecycle.objection(before, action, reason)
             if refused is not None:
-                raise IllegalAction(refused[0], remedy=refused[1])
+                raise IllegalAction(refused.message, remedy=refused.remedy, code=refused.code, values=refused.values)
             draft = Draft(self._planner, now_ms)
             draft.sheet.alerts[before.id] = before
             if action == "reinforce":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
+from hub.i18n import _
 from hub.model.alerts import Action, AlarmState, Alert, CaseState, Subject
 from hub.model.rules import ConditionEvent
 
@@ -108,6 +109,49 @@ HUB: Final = "hub"
 SETTLED: Final = "returned to normal and acknowledged"
 TEST_OVER: Final = "test over"
 _LONGEST_REASON = 500
+
+REFUSALS: Final[dict[str, tuple[str, str]]] = {
+    "closed-as-done": (
+        _("the alert was already closed as done by {by}"),
+        _("nothing is left to do; a new alarm of this device opens a new alert"),
+    ),
+    "closed-as-false-alarm": (
+        _("the alert was already closed as a false alarm by {by}"),
+        _("nothing is left to do; a new alarm of this device opens a new alert"),
+    ),
+    "reason-missing": (
+        _("a false alarm needs a reason"),
+        _("say what it was, for example: cooking smoke, seen by the resident"),
+    ),
+    "reason-too-long": (_("the reason is longer than {most} characters"), _("shorten it")),
+    "still-active": (
+        _("the device still reports the {severity} condition, so it cannot be closed"),
+        _("close it when the condition is gone, or report false_alarm with a reason"),
+    ),
+    "close-reason-missing": (
+        _("the device still reports the condition: closing it needs a reason"),
+        _("say why, or wait until it is gone"),
+    ),
+    "nobody-on-scene": (
+        _("nobody has been on scene since the last alarm, so a P1 cannot be closed"),
+        _("report on_scene first, or false_alarm with a reason"),
+    ),
+}
+"""Why an action is refused and what to do instead, by a code that stays the same; message ids."""
+
+
+class Objection(NamedTuple):
+    """Why an action cannot be done now, and what to do instead, in English; `code` and `values` for other languages."""
+
+    message: str
+    remedy: str
+    code: str
+    values: dict[str, str]
+
+
+def _refuse(code: str, **values: str) -> Objection:
+    message, remedy = REFUSALS[code]
+    return Objection(message.format(**values), remedy.format(**values), code, values)
 
 
 def both(alert: Alert) -> str:
@@ -220,38 +264,29 @@ def settled(alert: Alert, at_ms: int) -> Alert | None:
     return _ended(replace(alert, case_state=to, alarm_state="normal"), HUB, at_ms, reason)
 
 
-def objection(alert: Alert, action: Action, reason: str) -> tuple[str, str] | None:
+def objection(alert: Alert, action: Action, reason: str) -> Objection | None:
     """Why `action` cannot be done to `alert` now, and what to do instead; None when it can."""
     if CASE[alert.case_state][action] is None:
-        how = "a false alarm" if alert.case_state == "false_alarm" else "done"
-        return (
-            f"the alert was already closed as {how} by {alert.closed_by}",
-            "nothing is left to do; a new alarm of this device opens a new alert",
-        )
+        false = alert.case_state == "false_alarm"
+        return _refuse("closed-as-false-alarm" if false else "closed-as-done", by=alert.closed_by or "")
     if not alert.live:
         return None  # the same again
     if action == "false_alarm" and not reason.strip():
-        return "a false alarm needs a reason", "say what it was, for example: cooking smoke, seen by the resident"
+        return _refuse("reason-missing")
     if len(reason) > _LONGEST_REASON:
-        return f"the reason is longer than {_LONGEST_REASON} characters", "shorten it"
+        return _refuse("reason-too-long", most=str(_LONGEST_REASON))
     if action == "close" and not alert.test:
         return _objection_to_closing(alert, reason)
     return None
 
 
-def _objection_to_closing(alert: Alert, reason: str) -> tuple[str, str] | None:
+def _objection_to_closing(alert: Alert, reason: str) -> Objection | None:
     if alert.alarm_state in ACTIVE and alert.severity in ("P1", "P2"):
-        return (
-            f"the device still reports the {alert.severity} condition, so it cannot be closed",
-            "close it when the condition is gone, or report false_alarm with a reason",
-        )
+        return _refuse("still-active", severity=alert.severity)
     if alert.alarm_state in ACTIVE and not reason.strip():
-        return "the device still reports the condition: closing it needs a reason", "say why, or wait until it is gone"
+        return _refuse("close-reason-missing")
     if alert.severity == "P1" and alert.on_scene_at_ms is None:
-        return (
-            "nobody has been on scene since the last alarm, so a P1 cannot be closed",
-            "report on_scene first, or false_alarm with a reason",
-        )
+        return _refuse("nobody-on-scene")
     return None
 
 

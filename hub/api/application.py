@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from hub.api import (
+    filters,
     pages,
     problems,
     routes_alerts,
@@ -51,7 +52,12 @@ def create_app(parts: ApiParts) -> FastAPI:
     problems.install(app, pages.problem_page)
     shield.install(app)
     for module in (routes_board, routes_alerts, routes_stream, routes_registry, routes_session, routes_operations):
-        app.include_router(module.router, prefix="/api/v1", responses=problems.described(401, 403, 413, 422, 503))
+        app.include_router(
+            module.router,
+            prefix="/api/v1",
+            responses=problems.described(401, 403, 413, 422, 503),
+            dependencies=[Depends(filters.known_only)],
+        )
     app.include_router(routes_operations.probes)
     pages.install(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from hub.alerts.lifecycle import acted, objection
+from hub.alerts.lifecycle import HUB, acted, objection
+from hub.api import gaps
 from hub.api.auth import ACTING, READS_QUARANTINE
 from hub.api.wire import (
     ActorRef,
@@ -33,6 +34,7 @@ from hub.api.wire import (
 from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import NORM_ON_DUTY, on_duty
 from hub.dispatch.routing import place_text
+from hub.i18n import _, text
 from hub.model.alerts import ACTIONS, Action, Actor, Alert, AuditRow
 from hub.model.deliveries import DeliveryRow, DeliveryState
 from hub.model.places import Device, Name, Place, Station
@@ -41,6 +43,7 @@ from hub.model.readings import QuarantineRow
 from hub.registry.snapshot import Registry
 
 SHOWN_PAYLOAD_BYTES = 4_096
+_HUB = _("Hub")
 
 
 class Presenter:
@@ -98,6 +101,7 @@ class Presenter:
             "closed_by": self._actor(alert.closed_by) if alert.closed_by else None,
             "acknowledge_by_ms": None if ack_s is None else alarmed_at_ms + ack_s * 1_000,
             "on_scene_by_ms": None if scene_s is None else alarmed_at_ms + scene_s * 1_000,
+            "escalation_steps": len(self._policy.ladder(alert.severity).steps) - 1,
             "actions": list(actions_of(alert)),
         }
 
@@ -111,6 +115,7 @@ class Presenter:
             from_state=row.from_state,
             to_state=row.to_state,
             detail=dict(row.detail),
+            gaps=[gaps.told(str(gap), self._called) for gap in row.detail.get("gaps") or ()],
         )
 
     def _delivery(self, row: DeliveryRow) -> DeliveryOut:
@@ -131,6 +136,17 @@ class Presenter:
             read_at_ms=row.read_at_ms,
             reason=row.reason,
         )
+
+    def called(self, who: str) -> dict[str, str]:
+        """How the actor `who` is called, by locale."""
+        name = self._actor(who).name
+        return {"zh-CN": text("zh-CN")(_HUB) if who == HUB else name.zh, "en": _HUB if who == HUB else name.en}
+
+    def _called(self, kind: str, known: str) -> dict[str, str]:
+        if kind == "person":
+            return self.called(known)
+        name = self.station_ref(known).name if kind == "station" else self.grid_ref(known).name
+        return {"zh-CN": name.zh, "en": name.en}
 
     def _actor(self, who: str, called: str = "") -> ActorRef:
         person = self.registry.people.get(who)

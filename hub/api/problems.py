@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as made
+from difflib import get_close_matches
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from hub.alerts.lifecycle import REFUSALS
 from hub.api.headers import HEADERS
 from hub.api.language import locale_of
 from hub.errors import IllegalAction, Unavailable
@@ -19,11 +24,29 @@ from hub.telemetry import log
 
 MEDIA_TYPE = "application/problem+json"
 
+Value = str | Mapping[str, str]
+"""What fills a placeholder: the same in every language, or by locale."""
+
+
+def _filled(message: str, values: Mapping[str, Value], locale: str) -> str:
+    said = {name: value if isinstance(value, str) else value[locale] for name, value in values.items()}
+    return text(locale)(message).format(**said)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One field of a bad request, e.g. query.limit, and what is wrong with it: a message id and what fills it."""
+
+    field: str
+    message: str
+    values: Mapping[str, Value] = made(default_factory=dict)
+
 
 class Problem(HTTPException):
     """An answer other than the one asked for. `code` is stable for machines; `detail` and `remedy` are message ids.
 
-    `values` fill the placeholders of both texts; `errors` names the fields of a bad request.
+    `values` fill the placeholders of both texts; `errors` names the fields of a bad request. `reason` is the desk's own
+    code for why it refuses.
     """
 
     def __init__(
@@ -35,35 +58,39 @@ class Problem(HTTPException):
         remedy: str = "",
         *,
         headers: Mapping[str, str] | None = None,
-        errors: Sequence[Mapping[str, str]] = (),
-        in_english: tuple[str, str] | None = None,
-        **values: str,
+        errors: Sequence[Wrong] = (),
+        reason: str = "",
+        **values: Value,
     ) -> None:
         super().__init__(status, detail)
         self.status, self.code = status, code
         self.title, self.detail, self.remedy = title, detail, remedy
         self.headers: dict[str, str] = dict(headers or {})
         self.errors = list(errors)
-        self.in_english = in_english
+        self.reason = reason
         self.values = values
 
     def body(self, locale: str) -> dict[str, Any]:
         """The problem document in the reader's language."""
         say = text(locale)
-        detail = say(self.detail).format(**self.values)
-        remedy = say(self.remedy).format(**self.values) if self.remedy else ""
-        if locale == "en" and self.in_english is not None:
-            detail, remedy = self.in_english
         body: dict[str, Any] = {
             "type": f"urn:gridhub:problem:{self.code}",
             "title": say(self.title),
             "status": self.status,
             "code": self.code,
-            "detail": detail,
-            "remedy": remedy,
+            "detail": _filled(self.detail, self.values, locale),
+            "remedy": _filled(self.remedy, self.values, locale) if self.remedy else "",
         }
+        if self.reason:
+            body |= {
+                "reason": self.reason,
+                "detail": _sentence(body["detail"], locale),
+                "remedy": _sentence(body["remedy"], locale),
+            }
         if self.errors:
-            body["errors"] = self.errors
+            body["errors"] = [
+                {"field": wrong.field, "message": _filled(wrong.message, wrong.values, locale)} for wrong in self.errors
+            ]
         return body
 
     def response(self, request: Request, more: Mapping[str, str] | None = None) -> JSONResponse:
@@ -127,16 +154,16 @@ def no_such_alert() -> Problem:
     return no_such(_("There is no such alert in your grids."), _("Go back to the list of open alerts."))
 
 
-def illegal_action(refusal: IllegalAction) -> Problem:
-    """409. English readers get the desk's own words, others the general ones."""
-    return Problem(
-        409,
-        "illegal-action",
-        _("Not possible now"),
-        _("This action does not fit the present state of the alert."),
-        _("Look at its present state and choose again."),
-        in_english=(refusal.message, refusal.remedy),
-    )
+def illegal_action(refusal: IllegalAction, **values: Value) -> Problem:
+    """409 with the desk's own reason. `values` replace those of the refusal, e.g. an id by a name."""
+    message, remedy = REFUSALS.get(refusal.code, (refusal.message, refusal.remedy))
+    problem = Problem(409, "illegal-action", _("Not possible now"), message, remedy, reason=refusal.code)
+    problem.values = {**refusal.values, **values}
+    return problem
+
+
+def _sentence(said: str, locale: str) -> str:
+    return f"{said[:1].upper()}{said[1:]}{'.' if locale == 'en' else '。'}" if said else ""
 
 
 def reason_missing() -> Problem:
@@ -146,7 +173,7 @@ def reason_missing() -> Problem:
         _("Reason missing"),
         _("A false alarm needs a reason."),
         _("Say in a few words what set the device off."),
-        errors=[{"field": "body.reason", "message": "must not be empty"}],
+        errors=[Wrong("body.reason", _("must not be empty"))],
     )
 
 
@@ -157,11 +184,11 @@ def unknown_cursor() -> Problem:
         _("Unknown page"),
         _("The page cursor was not given out by this hub."),
         _("Start again without it."),
-        errors=[{"field": "query.before", "message": "not a cursor of this list"}],
+        errors=[Wrong("query.before", _("is not a cursor of this list"))],
     )
 
 
-def bad_request(errors: Sequence[Mapping[str, str]]) -> Problem:
+def bad_request(errors: Sequence[Wrong]) -> Problem:
     return Problem(
         422,
         "bad-request",
@@ -170,6 +197,56 @@ def bad_request(errors: Sequence[Mapping[str, str]]) -> Problem:
         _("Correct the fields named under “errors”."),
         errors=errors,
     )
+
+
+def unknown(where: str, given: str, known: Iterable[str]) -> Wrong:
+    """`given` is none of `known`; the nearest one is named."""
+    near = get_close_matches(given, list(known), n=1)
+    if near:
+        return Wrong(where, _("{given} is not known; did you mean {near}?"), {"given": _short(given), "near": near[0]})
+    return Wrong(where, _("{given} is not known"), {"given": _short(given)})
+
+
+def _short(given: str) -> str:
+    return repr(given if len(given) <= 40 else f"{given[:40]}…")
+
+
+_WRONG = {
+    "missing": _("is required"),
+    "extra_forbidden": _("is not known here"),
+    "int_parsing": _("must be a whole number"),
+    "int_type": _("must be a whole number"),
+    "bool_parsing": _("must be true or false"),
+    "bool_type": _("must be true or false"),
+    "string_type": _("must be a text"),
+    "string_unicode": _("must be a text"),
+    "literal_error": _("must be one of: {expected}"),
+    "greater_than_equal": _("must be at least {ge}"),
+    "less_than_equal": _("must be at most {le}"),
+    "string_too_long": _("must have at most {max_length} characters"),
+    "string_too_short": _("must have at least {min_length} characters"),
+    "string_pattern_mismatch": _("has a form or characters that are not allowed here"),
+    "json_invalid": _("is not valid JSON"),
+    "model_attributes_type": _("must be a JSON object"),
+}
+_INSTANT = _("must be a date and time with zone (ISO 8601), or milliseconds since 1970 UTC")
+_OTHERWISE = _("is not valid")
+
+
+def wrongs_of(errors: Iterable[Mapping[str, Any]]) -> list[Wrong]:
+    """The fields that a validation found wrong, each once, in words that say nothing about how the check is made."""
+    found: dict[str, Wrong] = {}
+    for error in errors:
+        where = error["loc"][:2]
+        name = ".".join(str(part) for part in where if isinstance(part, str)) or "body"
+        values = {key: str(value) for key, value in (error.get("ctx") or {}).items()}
+        if "expected" in values:
+            values["expected"] = ", ".join(re.findall(r"'([^']*)'", values["expected"]))
+        message = _WRONG.get(error["type"], _OTHERWISE)
+        if len(error["loc"]) > 2 and where[0] == "query":  # one of several ways to write it: only instants have them
+            message = _INSTANT
+        found.setdefault(name, Wrong(name, message, values))
+    return list(found.values())
 
 
 def too_many_failures(after_s: float) -> Problem:
@@ -269,10 +346,7 @@ def install(app: FastAPI, page: Page) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, invalid: RequestValidationError) -> Response:
-        errors = [
-            {"field": ".".join(map(str, error["loc"])), "message": str(error["msg"])} for error in invalid.errors()
-        ]
-        return await on_problem(request, bad_request(errors))
+        return await on_problem(request, bad_request(wrongs_of(invalid.errors())))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:

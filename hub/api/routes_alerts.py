@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from hub.api import problems
+from hub.api import filters, problems
 from hub.api.auth import ActingCaller, Caller, Parts
 from hub.api.parts import ApiParts
 from hub.api.present import Presenter
@@ -50,6 +50,7 @@ def list_alerts(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[Line | None, Query(description="`next` of the page before", json_schema_extra=CURSOR)] = None,
 ) -> Page[AlertOut]:
+    filters.check(parts, caller, grid=grid, station=station, device=device, stored=True)
     try:
         page = parts.queries.list(
             scope=caller,
@@ -112,5 +113,7 @@ def act(parts: Parts, caller: ActingCaller, alert_id: AlertId, verb: Verb, body:
     except NotAllowed as refused:
         raise problems.wrong_role(caller.role) from refused
     except IllegalAction as illegal:
-        raise problems.illegal_action(illegal) from illegal
+        by = illegal.values.get("by")
+        named = {"by": presenter_of(parts).called(by)} if by else {}
+        raise problems.illegal_action(illegal, **named) from illegal
     return detail_of(parts, alert)

@@ -46,6 +46,7 @@ def board_of(parts: ApiParts, caller: Actor, broadcast: Broadcast) -> Board:
         change=change,
         hub=state.hub,
         parts=state.parts,
+        troubles=state.troubles,
         alerts=[present.alert(alert) for alert in live],
         more=more,
         recent=[present.alert(alert) for alert in recent],

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Path, Query
 from numpy.typing import NDArray
 
-from hub.api import problems
+from hub.api import filters, problems
 from hub.api.auth import Caller, Parts
 from hub.api.parts import ApiParts
 from hub.api.present import Presenter
@@ -43,6 +43,7 @@ def list_devices(
         str | None, Query(pattern=r"^[0-9]{1,9}$", description="The cursor `next` of the page before")
     ] = None,
 ) -> Page[DeviceOut]:
+    filters.check(parts, caller, kind=kind, grid=grid, station=station)
     registry, present = parts.registry(), presenter_of(parts)
     quiet = parts.silent()
     chosen = _slots(registry, caller, kind=kind, grid=grid, station=station)

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import ServerSentEvent
 
 from hub.api.parts import ChangeNotifier, PartHealth
-from hub.api.wire import AlertOut, Beat, HubState
+from hub.api.wire import AlertOut, Beat, HubState, Trouble
 from hub.clock import Clock
 from hub.errors import Unavailable
 from hub.model.alerts import Actor, Alert
@@ -207,7 +207,9 @@ class Broadcast:
 
     async def _said(self) -> str:
         state = await run_in_threadpool(self.state)
-        beat = Beat(now_ms=self._clock(), change=self._read_to, hub=state.hub, parts=state.parts)
+        beat = Beat(
+            now_ms=self._clock(), change=self._read_to, hub=state.hub, parts=state.parts, troubles=state.troubles
+        )
         return beat.model_dump_json()
 
 
@@ -215,7 +217,16 @@ def state_of(parts: Mapping[str, PartHealth], *, blind: bool) -> HubState:
     """The hub's state from its parts'. `blind`: the ledger cannot be read, so what the pages show may be old."""
     down = blind or any(part.state == "down" and part.required for part in parts.values())
     wrong = sorted(name for name, part in parts.items() if part.state != "ok")
-    return HubState(hub="down" if down else "degraded" if wrong else "ok", parts=wrong or (["ledger"] if blind else []))
+    if blind and not wrong:
+        wrong, parts = ["ledger"], {"ledger": PartHealth(state="down")}
+    return HubState(
+        hub="down" if down else "degraded" if wrong else "ok",
+        parts=wrong,
+        troubles=[
+            Trouble(part=name, state=parts[name].state, detail=parts[name].detail, required=parts[name].required)
+            for name in wrong
+        ],
+    )
 
 
 def _event(change: Change) -> ServerSentEvent:

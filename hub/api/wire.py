@@ -73,7 +73,10 @@ class FieldError(Wire):
 
 
 class ProblemOut(Wire):
-    """An RFC 9457 problem: what is wrong (`detail`) and what to do about it (`remedy`)."""
+    """An RFC 9457 problem: what is wrong (`detail`) and what to do about it (`remedy`).
+
+    `reason` is there when an action was refused: a code for why, e.g. nobody-on-scene.
+    """
 
     type: str
     title: str
@@ -81,6 +84,7 @@ class ProblemOut(Wire):
     code: str
     detail: str
     remedy: str
+    reason: str = ""
     errors: list[FieldError] = []
 
 
@@ -149,6 +153,7 @@ class AlertOut(Wire):
     closed_by: ActorRef | None
     close_reason: str | None
     escalation_level: int
+    escalation_steps: int = Field(description="Steps of the ladder; a level above is a repetition of the last one")
     acknowledge_by_ms: int | None
     on_scene_by_ms: int | None
     occurrences: int
@@ -167,6 +172,7 @@ class AuditOut(Wire):
     from_state: str
     to_state: str
     detail: dict[str, Any]
+    gaps: list[Text] = Field(description="Why somebody could not be told")
 
 
 class DeliveryOut(Wire):
@@ -315,11 +321,18 @@ class Alive(Wire):
     ok: Literal[True] = True
 
 
+class Trouble(PartOut):
+    """A part of the hub that is not ok. A `required` one may keep alarms from being seen or told."""
+
+    part: str
+
+
 class HubState(Wire):
-    """`down`: alarms may be missing. `parts` names those that are not ok."""
+    """`down`: alarms may be missing. `parts` names those that are not ok, `troubles` says what is wrong with them."""
 
     hub: Literal["ok", "degraded", "down"]
     parts: list[str]
+    troubles: list[Trouble] = []
 
 
 class Beat(HubState):

@@ -298,7 +298,7 @@ def _make_token(data: Path) -> str:
 
     ledger = Ledger.open(ledger_url(data))
     try:
-        return Tokens(ledger).create(f"demo-{now_ms()}", "admin", ("*",), ("*",), now_ms=now_ms())
+        return Tokens(ledger).create("demo", "admin", ("*",), ("*",), now_ms=now_ms())
     finally:
         ledger.close()
 

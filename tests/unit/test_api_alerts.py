@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub.api import routes_board
+from hub.alerts.lifecycle import REFUSALS
+from hub.api import gaps, routes_board
 from hub.clock import SteppedClock
+from hub.i18n import text
+from tests.support.paths import ROOT
 from tests.support.served import FAR_GRID, GRID, SMOKE, STATION, Hub, hub_at
 
 API = "/api/v1"
@@ -91,7 +95,108 @@ def test_an_action_that_does_not_fit_the_state_is_a_conflict_with_a_remedy(hub: 
     assert "still reports" in refused.json()["detail"]
     assert refused.json()["remedy"]
     chinese = crew.post(f"{API}/alerts/{alert_id}/close", headers={"Accept-Language": "zh-CN"}).json()
-    assert "不符" in chinese["detail"]
+    assert chinese["detail"] == "设备仍在报 P1 告警，不能结案。"
+    assert chinese["reason"] == refused.json()["reason"] == "still-active"
+
+
+def test_whoever_comes_too_late_is_told_who_closed_it_and_how(hub: Hub) -> None:
+    alert_id = hub.says()
+    crew = client(hub, stations=(STATION,), person="st-1-crew-1")
+    assert crew.post(f"{API}/alerts/{alert_id}/false-alarm", json={"reason": "steam"}).status_code == 200
+    late = {
+        language: client(hub).post(f"{API}/alerts/{alert_id}/acknowledge", headers={"Accept-Language": language}).json()
+        for language in ("zh-CN", "en")
+    }
+    name = hub.registry.people["st-1-crew-1"].name
+    assert late["zh-CN"]["detail"] == f"该告警已由{name.zh}判定为误报。"
+    assert late["en"]["detail"] == f"The alert was already closed as a false alarm by {name.en}."
+    assert {answer["reason"] for answer in late.values()} == {"closed-as-false-alarm"}
+
+
+def test_every_reason_of_the_desk_is_translated() -> None:
+    say = text("zh-CN")
+    for code, (message, remedy) in REFUSALS.items():
+        assert say(message) != message, code
+        assert say(remedy) != remedy, code
+
+
+def test_a_misspelt_filter_is_refused_with_the_right_one(hub: Hub) -> None:
+    crew = client(hub)
+    for language, said in (("en", "'statoin' is not known; did you mean station?"), ("zh-CN", "您是不是要写 station")):
+        refused = crew.get(f"{API}/alerts?statoin=st-3", headers={"Accept-Language": language})
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad-request")
+        (error,) = refused.json()["errors"]
+        assert error["field"] == "query.statoin"
+        assert said in error["message"]
+
+
+@pytest.mark.parametrize(
+    "query", ["station=st-99", "grid=999", "device=smoke-c1b1-99", "device=%3Cscript%3E", "station=" + "x" * 200]
+)
+def test_a_filter_for_what_does_not_exist_is_refused(hub: Hub, query: str) -> None:
+    refused = client(hub, "officer", grids=("*",)).get(f"{API}/alerts?{query}")
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "query." + query.split("=")[0]
+
+
+def test_a_device_elsewhere_is_refused_like_one_that_does_not_exist(hub: Hub) -> None:
+    hub.says(hub.far_smoke())
+    mine = client(hub, grids=(GRID,))
+    hidden, unknown = (mine.get(f"{API}/alerts?device={device}") for device in (hub.far_smoke(), "none"))
+    assert hidden.status_code == unknown.status_code == 422
+    assert hidden.text.replace(hub.far_smoke(), "none") == unknown.text
+
+
+def test_the_alerts_of_a_device_that_left_the_registry_are_still_found(hub: Hub) -> None:
+    alert_id = hub.says("taken-down")  # the registry does not know it (any more)
+    found = client(hub, "officer", grids=("*",)).get(f"{API}/alerts?device=taken-down")
+    assert [alert["id"] for alert in found.json()["items"]] == [alert_id]
+
+
+def test_what_is_wrong_with_a_field_is_said_in_the_readers_words(hub: Hub) -> None:
+    def said(query: str, language: str = "zh-CN") -> list[dict[str, str]]:
+        answer = client(hub).get(f"{API}/alerts?{query}", headers={"Accept-Language": language})
+        errors: list[dict[str, str]] = answer.json()["errors"]
+        return errors
+
+    instant = "必须是带时区的日期时间（ISO 8601），或自 1970 年起的 UTC 毫秒数"
+    for since in ("-1", "yesterday", "5e3", "2026-01-01T00:00:00", "999999999999999999"):
+        assert said(f"since={since}") == [{"field": "query.since", "message": instant}], since
+    assert said("limit=0") == [{"field": "query.limit", "message": "不能小于 1"}]
+    assert said("severity=P9", "en") == [{"field": "query.severity", "message": "must be one of: P1, P2, P3, P4"}]
+
+
+def test_a_gap_in_the_timeline_is_told_in_both_languages_with_names(hub: Hub) -> None:
+    alert_id = hub.says()
+    (row,) = [r for r in client(hub).get(f"{API}/alerts/{alert_id}").json()["timeline"] if r["action"] == "raised"]
+    assert row["gaps"] == []
+    called = {"station": "幸福里微站", "person": "张三", "grid": "一网格"}
+
+    def zh(gap: str) -> str:
+        return gaps.told(gap, lambda kind, _: {"zh-CN": called[kind], "en": called[kind]}).zh
+
+    assert zh("station st-1 has a contact that this hub does not know (webhook)") == (
+        "幸福里微站有本中枢未配置的联系方式（消息推送）"
+    )
+    assert zh("nobody is responsible for compound 44, 4401") == "一网格、一网格没有责任人"
+    assert zh("person li has no contact that this hub can use (siren, webhook)") == (
+        "张三没有本中枢可用的联系方式（警笛、消息推送）"
+    )
+
+
+def test_every_gap_that_routing_can_find_has_words() -> None:
+    """The notes of the source, with something in their placeholders."""
+    source = (ROOT / "hub" / "dispatch" / "routing.py").read_text("utf-8")
+    notes = re.findall(r'f?"((?:no |nobody |station \{|backup |person )[^"]*)"', source)
+    assert len(notes) >= 10
+    for note in notes:
+        if note.startswith("no backup station for") or "only" in note:
+            continue
+        gap = re.sub(r"\{level[^}]*\}", "street", note)
+        gap = re.sub(r"\{_names\([^}]*\}", "webhook", gap)
+        gap = re.sub(r"\{[^}]*\}", "440399", gap)
+        told = gaps.told(gap, lambda kind, known: {"zh-CN": known, "en": known})
+        assert told.zh != gap, gap
 
 
 def test_a_call_for_help_is_planned_and_shown_in_the_notifications(hub: Hub) -> None:

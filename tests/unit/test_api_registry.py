@@ -58,7 +58,10 @@ def test_devices_are_found_by_kind_grid_station_text_and_silence(hub: Hub) -> No
     hub.silent.add(SMOKE)
     assert devices(reader, silent="true") == [SMOKE]
     assert SMOKE not in devices(reader, silent="false")
-    assert devices(reader, kind="dragon") == []
+    refused = reader.get(f"{API}/devices?kind=smoke_alrm").json()
+    assert refused["errors"] == [
+        {"field": "query.kind", "message": "'smoke_alrm' is not known; did you mean smoke_alarm?"}
+    ]
     assert devices(reader, grid=GRID, kind="smoke_alarm", text=SMOKE) == [SMOKE]
 
 

@@ -118,7 +118,7 @@ def test_firing_again_voids_every_earlier_answer():
 
 @pytest.mark.parametrize("severity", ["P1", "P2"])
 def test_a_grave_alert_that_the_device_still_reports_cannot_be_closed(severity):
-    message, remedy = objection(_do(_alert(severity), "on_scene"), "close", "done") or ("", "")
+    message, remedy, *_ = objection(_do(_alert(severity), "on_scene"), "close", "done") or ("", "")
     assert f"the device still reports the {severity} condition" in message
     assert "false_alarm" in remedy
 
@@ -131,7 +131,7 @@ def test_a_light_alert_that_the_device_still_reports_closes_with_a_reason():
 
 def test_a_p1_closes_only_after_somebody_was_there():
     alert = _gone(_do(_alert("P1"), "acknowledge"))
-    message, remedy = objection(alert, "close", "") or ("", "")
+    message, remedy, *_ = objection(alert, "close", "") or ("", "")
     assert "nobody has been on scene" in message
     assert "on_scene first" in remedy
     assert _do(alert, "on_scene", "close").case_state == "closed"
@@ -161,7 +161,7 @@ def test_doing_it_again_changes_nothing():
 def test_a_closed_alert_takes_no_other_action(last):
     ended = _do(_gone(_do(_alert("P1"), "on_scene")), last)
     for action in set(ACTIONS) - {last}:
-        message, remedy = objection(ended, action, "why") or ("", "")
+        message, remedy, *_ = objection(ended, action, "why") or ("", "")
         assert "already closed" in message
         assert "opens a new alert" in remedy
 

@@ -49,32 +49,43 @@ export function head(alert) {
 
 /** Device and value in one line. */
 export function what(alert) {
-  const told = alert.quantity === "" || alert.value === true; // "smoke: yes" is what the title says
   return h(
     "p",
     { class: "what" },
     h("span", { class: "device" }, say(alert.device.name)),
     h("span", { class: "muted" }, `${kindName(alert.device.kind)} · ${alert.device.id}`),
-    told ? null : h("span", { class: "value" }, `${quantityName(alert.quantity)} `, h("b", null, valueText(alert.value, alert.unit))),
+    isTold(alert) ? null : h("span", { class: "value" }, `${quantityName(alert.quantity)} `, h("b", null, valueText(alert.value, alert.unit))),
   );
+}
+
+/** Whether the title says all of the value: "smoke: yes". */
+export function isTold(alert) {
+  return alert.quantity === "" || alert.value === true;
 }
 
 /** State of the case, and the time left for its next step. */
 export function countdown(alert) {
   const steps = [h("span", { class: `state ${alert.case_state}` }, t(`case_${alert.case_state}`))];
   if (alert.alarm_state === "returned_unacked" || alert.alarm_state === "latched" || alert.alarm_state === "normal") {
-    steps.push(h("span", { class: "state back" }, t("alarm_returned_unacked")));
+    steps.push(h("span", { class: "state well" }, t("alarm_returned_unacked")));
   }
   if (alert.live && alert.on_scene_at_ms === null) {
     if (alert.acked_at_ms === null && alert.acknowledge_by_ms !== null) steps.push(limit("ack_in", alert.acknowledge_by_ms));
     else if (alert.on_scene_by_ms !== null) steps.push(limit("scene_in", alert.on_scene_by_ms));
   }
-  if (alert.escalation_level > 0) steps.push(h("span", { class: "state climbed" }, t("escalated", { n: alert.escalation_level })));
+  if (alert.escalation_level > 0) steps.push(h("span", { class: "state climbed" }, climbed(alert)));
   return h("p", { class: "steps" }, steps);
 }
 
+/** How far the ladder was climbed, and how often its end was told again. */
+function climbed(alert) {
+  const rung = Math.min(alert.escalation_level, alert.escalation_steps);
+  const again = alert.escalation_level - rung;
+  return [rung > 0 ? t("escalated", { n: rung }) : "", again > 0 ? t("repeated", { n: again }) : ""].filter(Boolean).join(" · ");
+}
+
 function limit(key, until) {
-  return h("span", { class: "limit" }, t(key), " ", h("time", { data: { until } }));
+  return h("span", { class: "limit" }, h("span", null, t(key)), " ", h("time", { data: { until, late: t(`${key}_late`) } }));
 }
 
 /** A closed alert as one line. */

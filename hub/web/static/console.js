@@ -11,7 +11,7 @@ import { ask, leave } from "./hub_api.js";
 import { Line, POLL_MS } from "./line.js";
 import { GridMap } from "./map.js";
 import { Siren } from "./siren.js";
-import { say, start, t } from "./start.js";
+import { has, say, start, t } from "./start.js";
 import { clock, setHubTime, tick } from "./times.js";
 import { duty } from "./who.js";
 
@@ -23,7 +23,7 @@ const filter = { severity: "", station: "" };
 const drawn = new Map(); // alert id → { key, element }
 let stations = start.board.stations;
 let selected = null; // { id, chosen: by the reader, full: detail as loaded, failed, missing }
-let hubState = { hub: start.board.hub, parts: start.board.parts };
+let hubState = start.board;
 let lineState = { state: "connecting", heard: Date.now() };
 
 setHubTime(start.board.now_ms);
@@ -65,15 +65,15 @@ const line = new Line(start.board.change, {
     draw();
   },
   beat(beat) {
-    const before = blind();
+    const before = doubt();
     hubState = beat;
-    if (blind() === before) still("line", drawLine);
+    if (doubt() === before) still("line", drawLine);
     else draw();
   },
   line(state, heard) {
-    const before = blind();
+    const before = doubt();
     lineState = { state, heard };
-    if (blind() === before) still("line", drawLine);
+    if (doubt() === before) still("line", drawLine);
     else draw();
   },
 });
@@ -204,12 +204,15 @@ function empty() {
       h("button", { type: "button", class: "small", onclick: () => { $("station").value = ""; setFilter({ severity: "", station: "" }); } }, t("clear_filter")));
   }
   // An empty list is good news only while the hub is heard and well.
-  if (blind()) return h("div", { class: "empty blind" }, h("h3", null, t("empty_unknown_title")), h("p", null, t("empty_unknown_text")));
+  if (doubt() === "blind") return h("div", { class: "empty blind" }, h("h3", null, t("empty_unknown_title")), h("p", null, t("empty_unknown_text")));
+  if (doubt() === "unsure") return h("div", { class: "empty unsure" }, h("h3", null, t("empty_title")), h("p", null, t("empty_unsure_text")));
   return h("div", { class: "empty calm" }, icon("check"), h("h3", null, t("empty_title")), h("p", null, t("empty_text")));
 }
 
-function blind() {
-  return lineState.state === "offline" || hubState.hub === "down";
+/** Whether alarms may be hidden ("blind"), or some part that alarms do not need is in trouble ("unsure"). */
+function doubt() {
+  if (lineState.state === "offline" || hubState.hub === "down" || hubState.troubles.some((part) => part.required)) return "blind";
+  return hubState.hub === "ok" ? "" : "unsure";
 }
 
 let detailKey = "";
@@ -288,7 +291,7 @@ function drawLine() {
   element.dataset.state = state;
   const text = { live: () => t("live"), connecting: () => t("connecting"), reconnecting: () => t("reconnecting"), polling: () => t("polling", { s: POLL_MS / 1000 }), offline: () => t("offline", { time: clock(heard) }) }[state]();
   if ($("line-text").textContent !== text) $("line-text").textContent = text;
-  const parts = hubState.parts.join(", ");
+  const parts = hubState.troubles.map(troubleText).join(t("and"));
   let banner = "";
   let look = "";
   if (state === "offline") [banner, look] = [t("offline_banner", { time: clock(heard) }), "down"];
@@ -300,6 +303,12 @@ function drawLine() {
   bar.hidden = !banner;
 }
 
+function troubleText({ part, detail }) {
+  const key = `part_${part.replace(/-/g, "_")}`;
+  const named = has(key) ? t(key) : part;
+  return detail ? t("trouble", { part: named, detail }) : named;
+}
+
 // ---------------------------------------------------------------- the menu
 
 function drawMenu() {
@@ -308,7 +317,7 @@ function drawMenu() {
     h("p", { class: "muted" }, t("signed_in_as", { name: start.me.name }), " · ", start.strings.role[start.me.role]),
     button(t("sound"), () => { siren.toggle(); drawMenu(); }, { "aria-pressed": String(siren.wanted) }),
     button(t("show_tests"), () => { alerts.shownTests = !alerts.shownTests; drawMenu(); draw(); }, { "aria-pressed": String(alerts.shownTests) }),
-    button(t("theme"), toggleTheme),
+    button(t("theme"), () => { toggleTheme(); showMenu(false); }),
     h("div", { class: "languages" }, ["zh-CN", "en"].map((locale) =>
       h("button", { type: "button", lang: locale, "aria-current": locale === start.locale ? "true" : null, onclick: () => { choose(start.locale_cookie, locale); location.reload(); } }, locale === "en" ? "English" : "中文"))),
     button(t("sign_out"), async () => { try { await ask("/session", { method: "DELETE" }); } finally { leave(); } }),

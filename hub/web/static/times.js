@@ -1,6 +1,6 @@
 // Time: the hub's clock (a phone's may be wrong), shown in the time zone of the site.
 
-import { start, t } from "./start.js";
+import { start } from "./start.js";
 
 let ahead = 0;
 
@@ -35,7 +35,7 @@ export function span(ms) {
   return hours ? `${hours}:${rest}` : rest;
 }
 
-/** Keeps every shown timer right: [data-since] counts up, [data-until] counts down and says when it is overdue. */
+/** Keeps every shown timer right: [data-since] counts up, [data-until] counts down, then up as overdue, under another label (data-late). */
 export function tick(root) {
   const at = now();
   for (const element of root.querySelectorAll("[data-since]")) {
@@ -44,7 +44,8 @@ export function tick(root) {
   for (const element of root.querySelectorAll("[data-until]")) {
     const left = Number(element.dataset.until) - at;
     element.classList.toggle("overdue", left < 0);
-    set(element, left < 0 ? t("overdue", { time: span(-left) }) : span(left + 999));
+    set(element, left < 0 ? span(-left) : span(left + 999));
+    if (element.dataset.late && left < 0) set(element.previousElementSibling, element.dataset.late);
   }
 }
 
