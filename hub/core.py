@@ -36,6 +36,7 @@ _SNAPSHOT_EVERY_MS = 10_000
 _TRIM_EVERY_MS = 60_000
 _RECONCILE_EVERY_MS = 600_000
 _WATCH_EVERY_MS = 2_000
+_PATIENCE = 3  # failed tries in a row until the pipeline counts as down: no alarm gets through
 
 
 class Core:
@@ -258,8 +259,10 @@ class Core:
         if not self._pipeline_loop.alive:
             return PartHealth(state="down", detail="the pipeline thread is not running")
         behind = self.intake.head - self.pipeline.done
-        if self._pipeline_loop.failures_in_a_row:
-            return PartHealth(state="degraded", detail=f"waiting for the ledger; {behind} records behind")
+        failures = self._pipeline_loop.failures_in_a_row
+        if failures:
+            waiting = f"waiting for the ledger; {behind} records behind"
+            return PartHealth(state="degraded" if failures < _PATIENCE else "down", detail=waiting)
         return PartHealth(state="ok", detail=f"{behind} records behind")
 
     def _config_health(self) -> PartHealth:

@@ -24,13 +24,15 @@ def run(
     """Run the hub. SIGHUP reads the configuration again; Ctrl-C or SIGTERM stops it cleanly."""
     import uvicorn
 
+    from hub.api.listening import BoundedProtocol, allow_descriptors
     from hub.app import ROLES, build
     from hub.settings import load_settings
     from hub.telemetry import configure_logging, log
 
     settings = load_settings(config)
     configure_logging(level=settings.log_level)
-    roles = tuple(r.strip() for r in role.split(",") if r.strip()) or ROLES
+    allow_descriptors()
+    roles = tuple(r.strip() for r in role.split(",")) if role else ROLES
     if "api" in roles:
         _port_must_be_free(settings.api.host, settings.api.port)
     hub = build(settings, roles)
@@ -46,6 +48,7 @@ def run(
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=2,
+                http=BoundedProtocol,
                 server_header=False,
             )
         )

@@ -249,4 +249,5 @@ def _next_due(connection: Connection) -> int | None:
 
 
 def _short(text: str) -> str:
-    return text.replace("\x00", "")[:500]
+    """As every database takes it: a receiver may answer with anything."""
+    return text.replace("\x00", "")[:500].encode("utf-8", "replace").decode()

@@ -220,3 +220,12 @@ def test_what_waits_is_counted_by_channel(desk, outbox):
     assert (outbox.waiting(), outbox.next_due_ms()) == ({}, None)
     _raise(desk)
     assert outbox.waiting() == {"console": 2}
+
+
+def test_a_receipt_that_no_database_takes_is_kept_as_well_as_can_be(desk, outbox, ledger):
+    """A receiver may answer with anything; refusing to store it would send the message again and again."""
+    _raise(desk)
+    delivery = _claim(outbox)[0]
+    assert outbox.begin_send(delivery.id, T0, owner="one")
+    outbox.accepted(delivery.id, "\ud800 id \x00", T0 + 5)
+    assert _state(ledger, delivery) == "accepted"

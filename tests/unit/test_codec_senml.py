@@ -137,3 +137,17 @@ def test_what_is_no_senml_is_rejected_with_the_record(pack: Any) -> None:
     assert isinstance(found, Reject)
     assert found.reason == "bad SenML"
     assert found.detail
+
+
+def test_a_number_too_large_to_add_to_costs_its_own_record_only() -> None:
+    from hub.ingest.codecs import CODECS, CodecContext
+
+    pack = (
+        '[{"bn":"d:","bv":0.5,"n":"temperature_c","u":"Cel","v":'
+        + "9" * 400
+        + '},{"n":"humidity_pct","u":"%RH","v":40}]'
+    )
+    said = (
+        CODECS["senml"].make("senml", CodecContext()).decode("senml/x", pack.encode(), received_at_ms=1, retained=False)
+    )
+    assert isinstance(said, tuple) or "too large" in said.detail

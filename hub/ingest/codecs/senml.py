@@ -176,7 +176,10 @@ def _value(entry: dict[str, Any], given: list[str], base: float | int | None, n:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return _Bad(f"record {n}: v is {short(value)}, not a number")
-        return value + (base or 0)
+        try:
+            return value + (base or 0)
+        except OverflowError:
+            return _Bad(f"record {n}: v is {short(value)}, too large")
     if given == ["vb"] and not isinstance(value, bool):
         return _Bad(f"record {n}: vb is {short(value)}")
     if given in (["vs"], ["vd"]) and not isinstance(value, str):
