@@ -19,7 +19,7 @@ from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
 from hub.clock import Clock, ForwardClock
 from hub.core import Core, Follower, offline_rules
-from hub.dispatch.channels import Tools, check_channels, known_targets, open_channels
+from hub.dispatch.channels import Channel, Tools, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.messages import composer
@@ -97,6 +97,16 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             own_text=lambda address: live.current.own_text(address),
         )
         filters = _filters(Router(sources, context))
+        configs, wrong = check_channels(settings.channels, document)
+        if wrong:
+            raise ConfigError(wrong)
+        channels: Mapping[str, Channel] = {}
+        sessions: list[PahoSession] = []
+        if "courier" in roles:
+            tools = Tools(publish=lambda topic, payload: _publish(sessions, topic, payload))
+            channels = open_channels(settings.channels, document, tools)
+            for channel in channels.values():
+                closing.callback(channel.close)
         configuration.claim_folder(settings)
         if isinstance(clock, ForwardClock):
             parts["clock"] = health.of_clock(clock)
@@ -112,9 +122,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
 
         # -- people's side
         couriers: list[Courier] = []
-        targets = known_targets(check_channels(settings.channels, document)[0])
         planner = StandardPlanner(
-            lambda: live.current, policy, settings.timezone, targets=targets, locale=settings.locale
+            lambda: live.current, policy, settings.timezone, targets=known_targets(configs), locale=settings.locale
         )
         desk = Desk(
             ledger,
@@ -122,12 +131,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             on_change=notifier.changed,
             on_outbox=lambda: _wake(couriers),
         )
-        sessions: list[PahoSession] = []
         if "courier" in roles:
-            tools = Tools(publish=lambda topic, payload: _publish(sessions, topic, payload))
-            channels = open_channels(settings.channels, document, tools)
-            for channel in channels.values():
-                closing.callback(channel.close)
             compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url)
             owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
             if "ingest" not in roles and _has_sirens(live.current):
