@@ -190,3 +190,8 @@ def test_certificates_that_cannot_be_used_are_named_all_at_once(tmp_path: Path, 
     assert len(tls_trouble(tmp_path, key=key)) == 1
     assert len(tls_trouble(tmp_path, cert=cert, key=cert)) == 1
     assert len(tls_trouble(tmp_path, ca=key)) == 1, "a key is no authority"
+
+
+def test_a_new_data_folder_is_its_owners_only(tmp_path: Path) -> None:
+    configuration.claim_folder(load_settings(written(tmp_path, f"site: demo\ndata_dir: {tmp_path}/fresh\n")))
+    assert (tmp_path / "fresh").stat().st_mode & 0o777 == 0o700
