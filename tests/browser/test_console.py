@@ -145,7 +145,7 @@ def test_a_tap_on_an_alert_that_somebody_else_closed_says_so_in_place(hub: Hub, 
         assert officer is not None
         hub.parts.desk.act(alert_id, "false_alarm", officer, now_ms(), reason="steam")
         button(page, alert_id, "acknowledge").click()
-        expect(card(page, alert_id).locator(".trouble")).to_contain_text("操作与告警当前状态不符")
+        expect(card(page, alert_id).locator(".trouble")).to_contain_text("该告警已由officer token判定为误报")
 
 
 def test_a_button_is_off_while_its_answer_is_on_the_way(hub: Hub, server: Served) -> None:
@@ -190,7 +190,7 @@ def test_a_hub_in_trouble_is_announced_on_every_page(hub: Hub, server: Served) -
     with browser() as context:
         page = enter(context.new_page(), server, crew_token(hub))
         hub.health["mqtt"] = PartHealth(state="down", detail="connection refused")
-        expect(page.locator("#banner")).to_contain_text("中枢故障：mqtt", timeout=12_000)
+        expect(page.locator("#banner")).to_contain_text("设备连接（connection refused）", timeout=12_000)
         expect(page.locator("#open")).to_contain_text("无法确认是否有告警")
         hub.health["mqtt"] = PartHealth(state="ok")
         expect(page.locator("#banner")).to_be_hidden(timeout=12_000)
@@ -300,6 +300,7 @@ def test_time_runs_by_the_hubs_clock_and_an_overdue_step_says_so(hub: Hub, serve
         clock.shift_ms += 90_000
         page.reload()
         expect(card(page, alert_id).locator(".limit time")).to_have_class("overdue")
+        expect(card(page, alert_id).locator(".limit")).to_have_text(re.compile(r"^受理超时 0[01]:\d\d$"))
 
 
 def evil_registry() -> Registry:
@@ -456,3 +457,122 @@ def test_an_alert_that_comes_while_a_finger_is_down_never_takes_the_tap(hub: Hub
         if held_ms < 1_000:
             assert sent == [f"{first}/acknowledge"]
         assert hub.parts.queries.one(second).acked_at_ms is None  # type: ignore[union-attr]
+
+
+# ---------------------------------------------------------------- what the page says
+
+
+def test_a_degraded_part_is_named_with_its_detail_and_there_is_no_all_clear(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        expect(page.locator("#open .calm")).to_be_visible()
+        hub.health["config"] = PartHealth(state="degraded", detail="<b>devices.csv:4</b>", required=False)
+        expect(page.locator("#banner")).to_contain_text("配置（<b>devices.csv:4</b>）", timeout=12_000)
+        expect(page.locator("#open .unsure")).to_contain_text("当前没有未结案告警")
+        expect(page.locator("#open .calm")).to_have_count(0)
+        hub.health["journal"] = PartHealth(state="degraded", detail="disk full")
+        expect(page.locator("#open .blind")).to_contain_text("无法确认是否有告警", timeout=12_000)
+
+
+def escalate(hub: Hub, minutes: int) -> None:
+    clock = hub.clock
+    assert isinstance(clock, MovableClock)
+    for _ in range(minutes * 2):
+        clock.shift_ms += 30_000
+        hub.parts.desk.run_timers(clock())
+
+
+def test_an_alert_that_nobody_answers_keeps_a_page_that_can_be_read(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    due = hub.outbox.claim(now_ms() + 1, "test", limit=1, lease_ms=10_000)
+    hub.outbox.give_up(due[0].id, "410 gone", now_ms())
+    escalate(hub, 12)
+    alert = hub.parts.queries.one(alert_id)
+    assert alert is not None
+    assert alert.escalation_level > 3
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{alert_id}")
+        detail = page.locator("#detail")
+        expect(detail.locator(".climbed")).to_have_text(f"已升级到第 3 级 · 重复通知 ×{alert.escalation_level - 3}")
+        rows = len(hub.parts.queries.deliveries(alert_id))
+        shown = [row for row in detail.locator("ol.deliveries li").all() if row.is_visible()]
+        assert 0 < len(shown) < rows / 3
+        failed = detail.locator("ol.deliveries li.failed")
+        expect(failed).to_have_count(1)
+        expect(failed).to_be_visible()
+        expect(failed).to_contain_text("410 gone")
+        fold = detail.locator("details.fold").first
+        expect(fold.locator("summary")).to_contain_text("条通知")
+        fold.locator("summary").click()
+        expect(fold.locator("li").first).to_be_visible()
+        hub.parts.desk.run_timers(now_ms())
+        detail.locator('[data-action="acknowledge"]').click()  # draws the page anew
+        expect(detail.locator("ol.timeline")).to_contain_text("已受理")
+        expect(detail.locator("details.fold").first.locator("li").first).to_be_visible()
+        assert "step:" not in detail.inner_text()
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_the_header_of_a_phone_overlaps_nothing_with_many_alerts_and_stations(
+    hub: Hub, server: Served, locale: str
+) -> None:
+    for device in [d.id for d in hub.registry.devices() if d.kind == "smoke_alarm"][:12]:
+        hub.says(device)
+        hub.says(device, "smoke-battery-low")
+    with browser(locale=locale) as context:
+        page = enter(context.new_page(), server, hub.token("officer", stations=("*",)))
+        expect(page.locator("#station")).to_be_visible()
+        expect(page.locator("#severities .P1 b")).to_have_text("12")
+        found = page.evaluate(
+            """() => {
+                const boxes = [...document.querySelectorAll('#severities .count, #station, #where, #menu-button, #line')]
+                    .map((e) => [e.id || e.className, e.getBoundingClientRect()]);
+                const wrong = boxes.filter(([, b]) => b.left < 0 || b.right > innerWidth).map(([n]) => n);
+                for (const [n, a] of boxes) for (const [m, b] of boxes)
+                    if (n < m && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) wrong.push([n, m]);
+                const cut = [...document.querySelectorAll('#severities .count')].filter((e) => e.scrollWidth > e.clientWidth);
+                return [...wrong, ...cut.map((e) => e.className)];
+            }"""
+        )
+        assert found == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_timeline_names_people_and_gaps_in_the_readers_language(hub: Hub, server: Served) -> None:
+    alert_id = hub.says()
+    actor = hub.parts.tokens.actor_of(crew_token(hub, "officer"), now_ms())
+    assert actor is not None
+    hub.parts.desk.act(alert_id, "reinforce", actor, now_ms())
+    for locale, said in (("en-US", "Help called by officer token"), ("zh-CN", "请求增援 officer token")):
+        with browser(locale=locale) as context:
+            page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{alert_id}")
+            expect(page.locator("#detail ol.timeline")).to_contain_text(said)
+            assert page.locator("#detail .facts").inner_text().count("smoke-alarm") == 1
+            expect(page.locator("#detail .facts")).not_to_contain_text("是" if locale == "zh-CN" else "Yes")
+
+
+def test_the_menu_closes_after_the_choice_of_light_or_dark(hub: Hub, server: Served) -> None:
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        page.locator("#menu-button").click()
+        page.get_by_role("menuitem", name="浅色").click()
+        expect(page.locator("#menu")).to_be_hidden()
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_the_names_on_the_map_lie_apart_and_above_the_dots(hub: Hub, server: Served, locale: str) -> None:
+    hub.says()
+    with browser(DESK, locale=locale) as context:
+        page = enter(context.new_page(), server, hub.token("officer", stations=("*",)))
+        expect(page.locator("#map .dot")).to_have_count(1)
+        overlaps = page.evaluate(
+            """() => {
+                const boxes = [...document.querySelectorAll('#map text')].map((e) => [e.textContent, e.getBoundingClientRect()]);
+                return boxes.flatMap(([n, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+                    a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom).map(([m]) => [n, m]));
+            }"""
+        )
+        assert overlaps == []
+        assert page.evaluate(
+            "!!(document.querySelector('#map .dot').compareDocumentPosition(document.querySelector('#map text')) & 4)"
+        )

@@ -53,7 +53,7 @@ export class GridMap {
       this.shapes.set(grid.code, { shape, middle: [x, y] });
       return shape;
     });
-    return s("svg", { viewBox: `0 0 ${this.flat.width.toFixed(1)} ${this.flat.height.toFixed(1)}`, role: "img" }, shapes, names, this.dots);
+    return s("svg", { viewBox: `0 0 ${this.flat.width.toFixed(1)} ${this.flat.height.toFixed(1)}`, role: "img" }, shapes, this.dots, names);
   }
 
   /** Shows the open alerts: the worst colours its grid, each is a dot where it is. */
@@ -80,25 +80,36 @@ export class GridMap {
 }
 
 const LETTER = 10;
+const SMALLEST = 6;
 
 /** A name in as many lines as its outline is narrow; Chinese breaks anywhere, other writing between words. */
 function label(name, x, y, room) {
   const most = Math.max(2, Math.floor(room / LETTER));
   const pieces = /[\u3400-\u9fff]/.test(name) ? [...name] : name.split(" ").map((word, n) => (n ? ` ${word}` : word));
-  const size = (text) => [...text].reduce((sum, c) => sum + (c > "\u2fff" ? 1 : 0.58), 0);
+  const size = (text) => [...text].reduce((sum, c) => sum + (c > "\u2fff" ? 1 : 0.62), 0);
   const lines = [];
   for (const piece of pieces) {
     const last = lines[lines.length - 1];
     if (last !== undefined && size(last + piece) <= most) lines[lines.length - 1] = last + piece;
     else lines.push(piece.trim());
   }
-  const top = y - ((lines.length - 1) * LETTER * 1.15) / 2;
-  return s("text", null, lines.map((line, n) => s("tspan", { x: x.toFixed(1), y: (top + n * LETTER * 1.15).toFixed(1) }, line)));
+  // A word that is wider than its outline is written smaller, or it would lie over the neighbour's name.
+  const letter = Math.min(LETTER, Math.max(SMALLEST, room / Math.max(...lines.map(size), 1)));
+  const top = y - ((lines.length - 1) * letter * 1.15) / 2;
+  const text = s("text", null, lines.map((line, n) => s("tspan", { x: x.toFixed(1), y: (top + n * letter * 1.15).toFixed(1) }, line)));
+  text.style.fontSize = `${letter.toFixed(1)}px`;
+  return text;
 }
 
 function width(ring) {
-  const xs = ring.map((p) => p[0]);
-  return xs.length ? Math.max(...xs) - Math.min(...xs) - 4 : 0;
+  if (ring.length < 3) return 0;
+  // Half way up, so that a slanting outline is not taken for a wide one.
+  const [, y] = middle(ring);
+  const cuts = ring.flatMap((p, n) => {
+    const q = ring[(n + 1) % ring.length];
+    return (p[1] > y) === (q[1] > y) ? [] : [p[0] + ((y - p[1]) / (q[1] - p[1])) * (q[0] - p[0])];
+  });
+  return cuts.length ? Math.max(...cuts) - Math.min(...cuts) - 4 : 0;
 }
 
 function middle(ring) {
