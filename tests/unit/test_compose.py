@@ -273,7 +273,9 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 
 def test_the_lock_of_the_image_has_every_dependency_with_hashes() -> None:
     (name,) = re.findall(r"-r (\S+)", DOCKERFILE)
-    entries = re.findall(r"^(\S+)==\S+(?: ; [^\\\n]+)?((?: \\\n +--hash=sha256:[0-9a-f]{64})+)", (ROOT / name).read_text("utf-8"), re.M)
+    entries = re.findall(
+        r"^(\S+)==\S+(?: ; [^\\\n]+)?((?: \\\n +--hash=sha256:[0-9a-f]{64})+)", (ROOT / name).read_text("utf-8"), re.M
+    )
     locked = {entry.lower().replace("_", "-").partition("[")[0] for entry, _ in entries}
     import tomllib
 
