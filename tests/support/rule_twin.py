@@ -137,6 +137,5 @@ class Twin:
                     if limit and cell.state == "normal" and now - self.heard[slot] > limit:
                         cell.state, cell.start = "active", max(self.heard[slot] + limit, cell.start + 1)
                         self._say("raised", rule, slot, now, cell.start, position)
-                elif rule.run.hold_ms or rule.run.clear_hold_ms:
-                    if self._cell(rule, slot).state in ("pending", "clearing"):
-                        self._step(rule, slot, "unknown", now, position)
+                elif self._cell(rule, slot).state in ("pending", "clearing"):
+                    self._step(rule, slot, "unknown", now, position)
