@@ -63,5 +63,13 @@ def metrics(parts: Parts) -> Response:
 def quarantine(
     parts: Parts, reader: QuarantineReader, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> list[QuarantineOut]:
-    present = presenter_of(parts)
-    return [present.quarantined(row) for row in parts.queries.quarantine(limit)]
+    present, registry = presenter_of(parts), parts.registry()
+    everywhere = "*" in reader.grids or "*" in reader.stations
+
+    def theirs(address: str) -> bool:
+        slot = registry.slot_of_address.get(address)
+        grid = registry.grid_code(slot) if slot is not None else ""
+        return bool(grid) and reader.may_see(grid, registry.station_of_grid.get(grid, ""))
+
+    rows = parts.queries.quarantine(limit)
+    return [present.quarantined(row) for row in rows if everywhere or theirs(row.address)]

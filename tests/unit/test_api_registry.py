@@ -148,6 +148,34 @@ def test_the_quarantine_is_for_officers(hub: Hub, role: str, status: int) -> Non
         assert len(row["payload"]) < 6_000
 
 
+def test_a_token_with_limits_reads_of_the_quarantine_what_its_own_devices_said(hub: Hub) -> None:
+    registry = hub.registry
+    mine, other = (
+        next(d for d in registry.devices() if d.grid == grid and d.kind == "smoke_alarm")
+        for grid in (
+            GRID,
+            next(g for g in registry.grids if registry.station_of_grid[g] != registry.station_of_grid[GRID]),
+        )
+    )
+    rejected = [
+        QuarantineRow(
+            topic=f"t/{n}",
+            reason="r",
+            codec="c",
+            address=address,
+            first_at_ms=NOW,
+            last_at_ms=NOW,
+            position=n,
+            payload=b"x",
+        )
+        for n, address in enumerate([mine.addresses[0], other.addresses[0], "native-v1:demo/nobody/knows"])
+    ]
+    hub.parts.desk.record([], consumer="rules", journal="j", position=8, now_ms=NOW, quarantine=rejected)
+    seen = [row["topic"] for row in client(hub, "officer", grids=(GRID,)).get(f"{API}/quarantine").json()]
+    assert seen == ["t/0"]
+    assert len(client(hub, "officer").get(f"{API}/quarantine").json()) == 3
+
+
 def test_readiness_names_the_part_that_is_missing(hub: Hub) -> None:
     probe = TestClient(hub.app)
     assert probe.get("/healthz").json() == {"ok": True}
