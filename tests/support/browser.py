@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PHONE = (390, 844)
@@ -41,7 +40,7 @@ def browser_path() -> str:
 
 @contextmanager
 def browser(size: tuple[int, int] = PHONE, *, locale: str = "zh-CN", dark: bool = False) -> Iterator[BrowserContext]:
-    """A fresh browser with a window of `size`, for a reader of `locale`. A small window has touch and a phone's pixels."""
+    """A browser without memory, with a window of `size`, for a reader of `locale`. A small window has touch and a phone's pixels."""
     path, phone = browser_path(), size[0] < 700
     options: dict[str, Any] = {
         "viewport": {"width": size[0], "height": size[1]},
@@ -51,12 +50,39 @@ def browser(size: tuple[int, int] = PHONE, *, locale: str = "zh-CN", dark: bool 
         "is_mobile": phone,
         "device_scale_factor": 2 if phone else 1,
     }
-    with tempfile.TemporaryDirectory(prefix="gridhub-browser-") as profile, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=path, args=ARGUMENTS, headless=True, **options
-        )
+    with ExitStack() as ending:
+        running = _shared[-1] if _shared else ending.enter_context(chromium(path))
+        context = running.new_context(**options)
         context.set_default_timeout(10_000)
         try:
             yield context
         finally:
             context.close()
+
+
+_shared: list[Browser] = []
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """A running Chromium; each context in it is a browser with no memory of the others."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=ARGUMENTS, headless=True)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@contextmanager
+def one_chromium_for_all() -> Iterator[None]:
+    """Lets every `browser()` inside be a context of one Chromium: starting it takes longer than most tests.
+
+    Not for longer than needed: while Playwright runs, its thread takes no other event loop.
+    """
+    with chromium(browser_path()) as running:
+        _shared.append(running)
+        try:
+            yield
+        finally:
+            _shared.pop()
