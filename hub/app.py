@@ -162,6 +162,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 group_ms=settings.journal.group_ms,
                 window=broker.receive_maximum,
                 lifeline=_Lifeline(broker, filters, lambda e: intake.take(e) if intake else None, clock),
+                listens=lambda: all(session.connected for session in sessions),
             )
             core = Core(
                 settings, rules, live, sources, context, journal, intake, desk, history, queries, figures, clock

@@ -23,6 +23,7 @@ from hub.stores.journal import MESSAGE, TICK, Journal, Record
 from hub.telemetry import JOURNAL_DEGRADED, JOURNAL_HEAD, MESSAGES, log
 
 HUB_FAULT_TOPIC = "$hub/fault"
+HUB_ONLINE_TOPIC = "$hub/online"
 _TICK_MS = 1_000
 _LEAP_MS = 30_000
 """A clock that differs by more than this from where the last tick leads to was set, or the machine slept."""
@@ -59,7 +60,9 @@ class Intake:
         retry_s: float = 1.0,
         window: int = 4_000,
         lifeline: Callable[[bool], None] = lambda wanted: None,
+        listens: Callable[[], bool] | None = None,
     ) -> None:
+        """`listens` says whether every session hears its broker; changes of it are told to the rules by a record of its own."""
         self.journal, self._clock, self._ack = journal, clock, ack
         self._group_s = group_ms / 1_000
         self._most, self._most_in_memory, self._retry_ms = most_per_group, most_in_memory, int(retry_s * 1_000)
@@ -75,6 +78,8 @@ class Intake:
         self._read_to = 0
         self._held = 0
         self._window, self._lifeline, self._on_lifeline = window, lifeline, False
+        self._listens = listens
+        self._listened: bool | None = None
         self._next_tick_ms = 0
         self._retry_at_ms = 0
         self.degraded_since_ms: int | None = None
@@ -127,6 +132,9 @@ class Intake:
         main = self._drain(self._main, self._most - len(group))
         MESSAGES.labels(lane="main").inc(len(main))
         group += main
+        if self._listens is not None and (listens := self._listens()) != self._listened:
+            self._listened = listens
+            group.insert(0, Envelope(HUB_ONLINE_TOPIC, b"1" if listens else b"0", now_ms))
         leap = not -_TICK_MS <= now_ms - self._next_tick_ms <= _LEAP_MS
         tick = now_ms if leap or now_ms >= self._next_tick_ms else None
         if tick is not None:

@@ -24,7 +24,7 @@ _ONLINE = CODE["online"]
 _NOT_FOR_RULES = int(Quality.DUPLICATE | Quality.HISTORY | Quality.IMPLAUSIBLE)
 _MAY_RAISE_LATE = np.array([bool(q.alarm) for q in BY_CODE])
 _PLAIN, _RAISE_ONLY, _SKIP, _TEST = range(4)
-_DEAF_MS = 60_000
+_AWAY_MS = 60_000
 """Ticks come each second. A longer gap between two, or time that runs backwards, is no time that passed for the devices:
 the hub was not there, or its clock was set. Silence and delays are counted without it."""
 
@@ -38,6 +38,8 @@ class Found:
     heard: tuple[Slots, Ints] | None = None
     tick_ms: int | None = None
     leap_ms: int = 0  # by how much time leapt before `tick_ms`
+    unheard_ms: int = 0  # how much of the time before `tick_ms` is no silence of the devices
+    deaf: bool | None = None  # whether the hub hears its broker, if that changed
 
 
 class Engine:
@@ -48,9 +50,11 @@ class Engine:
         self._build(ruleset, registry)
         self.last_heard_ms = np.full(len(registry), start_ms, np.int64)
         self.last_tick_ms = start_ms
+        self.deaf = False  # the hub does not hear its broker: nobody's silence counts
 
     def _build(self, ruleset: RuleSet, registry: Registry) -> None:
         self.ruleset, self.registry = ruleset, registry
+        self._hub = registry.slot_of.get("hub", -1)
         members = {
             code: np.flatnonzero((registry.kind == code) & registry.active).astype(np.int32)
             for code in range(len(registry.kinds))
@@ -188,7 +192,11 @@ class Engine:
 
     def _hear(self, batch: ReadingBatch, found: Found, marked: list[tuple[int, int, ConditionEvent]]) -> None:
         """Signs of life: any live row but one that says offline. Ends silence, and begins it where a will says so."""
-        gone = (batch.quantity == _ONLINE) & (batch.value == 0.0)
+        online = batch.quantity == _ONLINE
+        gone = online & (batch.value == 0.0)
+        own = np.flatnonzero(online & (batch.slot == self._hub))
+        if len(own):
+            found.deaf = bool(gone[own[-1]])
         alive = ~gone & ((batch.quality & Quality.RETAINED) == 0)
         if alive.any():
             found.heard = (batch.slot[alive], batch.received_at_ms[alive])
@@ -237,7 +245,8 @@ class Engine:
     def tick(self, now_ms: int, position: int) -> Found:
         """What the passing of time up to `now_ms` means: delays that are over, devices silent for too long."""
         gap_ms = now_ms - self.last_tick_ms
-        found = Found(tick_ms=now_ms, leap_ms=0 if 0 <= gap_ms <= _DEAF_MS else gap_ms)
+        leap_ms = 0 if 0 <= gap_ms <= _AWAY_MS else gap_ms
+        found = Found(tick_ms=now_ms, leap_ms=leap_ms, unheard_ms=gap_ms if self.deaf else leap_ms)
         for table in self.tables:
             if table.run.driven_by == "silence":
                 self._silent(table, now_ms, position, found)
@@ -250,7 +259,7 @@ class Engine:
         if not len(waiting):
             return
         cells = table.read(waiting)
-        cells.since_ms = _leapt(cells.since_ms, found)
+        cells.since_ms = _leapt(cells.since_ms, found.leap_ms, now_ms)
         at = np.arange(len(waiting))
         before, after = table.step(
             cells, at, np.full(len(waiting), UNKNOWN, np.uint8), np.full(len(waiting), now_ms, np.int64)
@@ -273,7 +282,7 @@ class Engine:
     def _silent(self, table: RuleTable, now_ms: int, position: int, found: Found) -> None:
         slots = table.slot
         limit = np.int64(table.run.silent_ms) if table.run.silent_ms else self.registry.silence_limit_ms[slots]
-        heard = _leapt(self.last_heard_ms[slots], found)
+        heard = _leapt(self.last_heard_ms[slots], found.unheard_ms, now_ms)
         late = np.flatnonzero((now_ms - heard > limit) & (limit > 0) & (table.cells.state == NORMAL))
         if not len(late):
             return
@@ -310,12 +319,13 @@ class Engine:
 
     def commit(self, found: Found) -> None:
         """Remembers what `evaluate` or `tick` found. Call it once, after the desk has recorded the events."""
-        if found.leap_ms:
-            self.last_heard_ms = _leapt(self.last_heard_ms, found)
-            for table in self.tables:
-                table.cells.since_ms = _leapt(table.cells.since_ms, found)
         if found.tick_ms is not None:
+            self.last_heard_ms = _leapt(self.last_heard_ms, found.unheard_ms, found.tick_ms)
+            for table in self.tables if found.leap_ms else ():
+                table.cells.since_ms = _leapt(table.cells.since_ms, found.leap_ms, found.tick_ms)
             self.last_tick_ms = found.tick_ms
+        if found.deaf is not None:
+            self.deaf = found.deaf
         for table, cell, cells in found.changes:
             table.write(cell, cells)
         if found.heard is not None:
@@ -374,11 +384,9 @@ class Engine:
         ]
 
 
-def _leapt(instants: Ints, found: Found) -> Ints:
-    """`instants` on the far side of a leap of time: as long before the tick as they were before the leap."""
-    if not found.leap_ms or found.tick_ms is None:
-        return instants
-    return np.minimum(instants + found.leap_ms, found.tick_ms)
+def _leapt(instants: Ints, leap_ms: int, now_ms: int) -> Ints:
+    """`instants` on the far side of a leap of time up to `now_ms`: as long ago as they were before it."""
+    return np.minimum(instants + leap_ms, now_ms) if leap_ms else instants
 
 
 def _waves_of(member: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -28,7 +28,14 @@ def dump(engine: Engine, about: dict[str, Any]) -> bytes:
         arrays[f"{n}.start"] = cells.start_ms[told]
         arrays[f"{n}.count"] = cells.count[told]
     text = json.dumps(
-        {"schema": SCHEMA, "rules": rules, "ids": engine.registry.ids, "about": about, "tick_ms": engine.last_tick_ms}
+        {
+            "schema": SCHEMA,
+            "rules": rules,
+            "ids": engine.registry.ids,
+            "about": about,
+            "tick_ms": engine.last_tick_ms,
+            "deaf": engine.deaf,
+        }
     )
     arrays["text"] = np.frombuffer(text.encode(), np.uint8)
     out = io.BytesIO()
@@ -46,6 +53,7 @@ def restore(engine: Engine, body: bytes) -> dict[str, Any]:
         if text.get("schema") != SCHEMA:
             raise ValueError(f"rule state has schema {text.get('schema')}, this version reads {SCHEMA}")
         engine.last_tick_ms = text.get("tick_ms", engine.last_tick_ms)
+        engine.deaf = text.get("deaf", False)
         slot_of = engine.registry.slot_of
         here = np.array([slot_of.get(device, -1) if device else -1 for device in text["ids"]], np.int64)
         known = np.flatnonzero(here >= 0)

@@ -12,7 +12,7 @@ import pytest
 
 from hub.clock import SteppedClock
 from hub.errors import JournalFull
-from hub.ingest.intake import HUB_FAULT_TOPIC, Intake
+from hub.ingest.intake import HUB_FAULT_TOPIC, HUB_ONLINE_TOPIC, Intake
 from hub.ingest.session import Receipt
 from hub.model.readings import Envelope
 from hub.stores.journal import TICK, Journal, JournalConfig, Record
@@ -149,6 +149,19 @@ def test_everything_that_many_sessions_hand_over_arrives_once_and_in_their_order
     for k in "123":
         own = [p for p in kept if p[0] == k]
         assert own == sorted(own)
+
+
+def test_whether_the_broker_is_heard_is_told_to_the_rules_when_it_changes(tmp_path: Path) -> None:
+    heard = [False]
+    bench = Bench(tmp_path, listens=lambda: heard[0])
+    bench.flush()
+    bench.flush(after_ms=100)
+    heard[0] = True
+    bench.receives("m1")
+    bench.flush(after_ms=100)
+    said = [(r.topic, r.payload) for r in bench.kept() if r.kind != TICK]
+    assert said == [(HUB_ONLINE_TOPIC, b"0"), (HUB_ONLINE_TOPIC, b"1"), ("t/m1", b"m1")]
+    bench.journal.close()
 
 
 # -- the disk is full ---------------------------------------------------------------------------------------------------

@@ -75,7 +75,14 @@ class Hub:
         self.queries = AlertQueries(self.ledger)
         self.journal = Journal.open(folder, JournalConfig(reserve_mib=0))
         self.acked: list[int] = []
-        self.intake = Intake(self.journal, lambda: self.now_ms, lambda r: self.acked.append(r.packet_id), retry_s=1.0)
+        self.listens = True
+        self.intake = Intake(
+            self.journal,
+            lambda: self.now_ms,
+            lambda r: self.acked.append(r.packet_id),
+            retry_s=1.0,
+            listens=lambda: self.listens,
+        )
         self.engine = Engine(RULES, TOWN, start_ms=now_ms)
         self.screen = Screen(Limits())
         self.segments: list[Segment] = []
@@ -465,6 +472,42 @@ def test_a_hub_that_was_down_for_a_day_does_not_hold_its_own_silence_against_the
         fresh.close()
 
 
+def test_a_broker_that_is_away_is_one_alert_and_not_one_for_every_device(hub: Hub) -> None:
+    life(hub).passes(ms=10 * SECOND)
+    hub.listens = False
+    hub.passes(ms=HOUR, each_ms=SECOND)
+    assert hub.alerts() == [("hub", "hub-deaf", "active_unacked")]
+    hub.listens = True
+    hub.passes(ms=80 * SECOND)
+    assert [a for a in hub.alerts(live=True) if "offline" in a[1]] == [], "who comes back has its time to say so"
+    hub.passes(ms=20 * SECOND)
+    assert "gw-1" in {d for d, rule, _ in hub.alerts(live=True) if "offline" in rule}, "who does not is missed"
+    assert [a for a in hub.alerts(live=True) if a[0] == "hub" and a[2].startswith("active")] == []
+
+
+def test_a_held_condition_goes_on_while_the_broker_is_away(hub: Hub) -> None:
+    hub.hears("gate-1", "state", {"m": {"door_open": True}}).passes(ms=10 * SECOND)
+    hub.listens = False
+    hub.passes(ms=55 * SECOND)
+    assert hub.alerts() == [("gate-1", "gate-held-open", "active_unacked")], "the last known value stands"
+
+
+def test_a_hub_that_was_killed_while_it_was_deaf_knows_it_afterwards(hub: Hub) -> None:
+    life(hub).passes(ms=10 * SECOND)
+    hub.listens = False
+    hub.passes(ms=95 * SECOND)
+    fresh = hub.restart(hub.state())
+    try:
+        fresh.listens = False
+        fresh.passes(ms=100 * SECOND)
+        assert {d for d, *_ in fresh.alerts()} == {"hub"}
+        fresh.listens = True
+        life(fresh).passes(ms=30 * SECOND)
+        assert [a for a in fresh.alerts(live=True) if a[2].startswith("active")] == []
+    finally:
+        fresh.close()
+
+
 @pytest.mark.parametrize("jump", [DAY, -DAY, 10 * 365 * DAY, -(START - 5)], ids=str)
 def test_a_devices_clock_neither_hides_nor_repeats_its_alarm(hub: Hub, jump: int) -> None:
     hub.burns(number=1, ts=hub.now_ms + jump).passes()
@@ -484,7 +527,8 @@ def test_what_a_device_fills_in_later_never_alarms(hub: Hub) -> None:
     hub.burns("smoke-2", hist=True, ts=START - DAY)
     hub.passes(ms=2 * SECOND)
     assert hub.alerts() == []
-    assert sum(len(s.batch) for s in hub.segments) == 3, "all of it is for the history"
+    flags = [int(q) for s in hub.segments for q in s.batch.quality]
+    assert sum(bool(q & Quality.HISTORY) for q in flags) == 3, "all of it is for the history"
 
 
 def test_a_ghost_that_the_broker_kept_never_alarms_and_a_fresh_state_does(hub: Hub) -> None:
