@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli import demo
+from hub.cli import demo, demo_hub
 from hub.cli.children import Child, stop_all
 from hub.cli.phones import Call, Phones
 
@@ -103,7 +103,7 @@ def test_a_phone_takes_a_notification_and_refuses_nonsense():
 def test_the_demonstration_never_touches_the_stores_of_a_real_hub(monkeypatch):
     monkeypatch.setenv("GRIDHUB_LEDGER__URL", "postgresql://real/ledger")
     monkeypatch.setenv("GRIDHUB_MQTT_PASSWORD", "real")
-    assert not [name for name in demo._plain_environment() if name.startswith("GRIDHUB_")]
+    assert not [name for name in demo_hub.plain_environment() if name.startswith("GRIDHUB_")]
 
 
 def test_folders_of_a_killed_demonstration_are_swept_and_those_of_a_running_one_are_not(tmp_path, monkeypatch):
