@@ -17,7 +17,14 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.ledger import Ledger
 from tests.support.phone import Phone
 
-_BEGAN_MS = time.time_ns() // 1_000_000
+_latest: list[int] = [0]
+
+
+def stamp_ms() -> int:
+    """Now, in milliseconds, and never the same twice: two readings of one time would be one point in a history."""
+    last = max(time.time_ns() // 1_000_000, _latest[0] + 1)
+    _latest[0] = last
+    return last
 
 
 def spoken_by(registry: Registry, dialect: str, *kinds: str) -> list[tuple[str, str]]:
@@ -38,7 +45,7 @@ def fire(device: str, address: str, *, number: int = 0) -> Message:
 
 
 def tele(address: str, seq: int) -> Message:
-    body = {"v": 1, "seq": seq, "ts": _BEGAN_MS + seq, "m": {"power_w": float(seq)}}
+    body = {"v": 1, "seq": seq, "ts": stamp_ms(), "m": {"power_w": float(seq)}}
     return Message(f"sc/v1/{address}/tele", json.dumps(body).encode())
 
 
