@@ -89,6 +89,7 @@ class Engine:
                 continue
             values = batch.value[rows]
             for table in tables:
+                assert table.run.breach is not None
                 breach = table.run.breach(values)
                 if table.awake or breach.any():
                     self._waves(table, batch, rows, breach, roles, found, marked)
@@ -133,6 +134,7 @@ class Engine:
         if not keep.any():
             return
         rows, member = rows[keep], member[keep]
+        assert table.run.signals is not None
         signal = table.run.signals(batch.value[rows])
         if roles is not None:
             role = roles[rows]

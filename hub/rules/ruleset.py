@@ -18,7 +18,7 @@ from hub.model.quantities import QUANTITIES
 from hub.model.rules import RuleSpec, Severity
 from hub.registry.kinds import DEVICE_KINDS
 from hub.rules.kinds import KINDS
-from hub.rules.kinds.kind import Compiled
+from hub.rules.kinds.kind import Compiled, Context
 
 
 class Words(Strict):
@@ -154,7 +154,7 @@ def _rule(document: Document, n: int, data: Any) -> tuple[Rule | None, list[Comp
     if when is None or wrong:
         return None, wrong
     try:
-        run = kind.compile(when, QUANTITIES.get(entry.on.quantity))
+        run = kind.compile(when, QUANTITIES.get(entry.on.quantity), Context())
     except ValueError as bad:
         return None, [document.complain((*at, "when"), str(bad), "correct the limit")]
     kinds = entry.on.device_kind

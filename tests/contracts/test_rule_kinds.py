@@ -16,7 +16,7 @@ from hub.model.quantities import QUANTITIES
 from hub.rules import kinds
 from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
 from hub.rules.kinds import KINDS
-from hub.rules.kinds.kind import Compiled
+from hub.rules.kinds.kind import Compiled, Context
 
 EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "threshold": [
@@ -62,7 +62,7 @@ numbers = st.lists(
 
 def compiled(name: str, quantity: str, when: dict[str, Any]) -> Compiled:
     kind = KINDS[name]
-    return kind.compile(kind.When.model_validate(when), QUANTITIES.get(quantity))
+    return kind.compile(kind.When.model_validate(when), QUANTITIES.get(quantity), Context())
 
 
 def test_every_file_of_a_kind_is_in_the_table() -> None:

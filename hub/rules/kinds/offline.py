@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from hub.documents import Strict
 from hub.model.quantities import Quantity
-from hub.model.readings import Floats
-from hub.rules.kinds.kind import Compiled, Kind, Signals
+from hub.rules.kinds.kind import Compiled, Context, Kind
 
 
 class When(Strict):
@@ -21,21 +18,9 @@ class When(Strict):
     silent_s: float | None = Field(None, gt=0, le=30 * 86_400)
 
 
-def _compile(when: Any, quantity: Quantity | None) -> Compiled:
+def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled:
     assert isinstance(when, When)
-
-    def unused(values: Floats) -> Signals:
-        raise AssertionError("an offline rule is driven by silence, not by values")
-
-    def never(values: Floats) -> NDArray[np.bool_]:
-        raise AssertionError("an offline rule is driven by silence, not by values")
-
-    return Compiled(
-        driven_by="silence",
-        signals=unused,
-        breach=never,
-        silent_ms=0 if when.silent_s is None else int(when.silent_s * 1_000),
-    )
+    return Compiled(driven_by="silence", silent_ms=0 if when.silent_s is None else int(when.silent_s * 1_000))
 
 
 KIND = Kind(name="offline", When=When, compile=_compile, needs_quantity=False)

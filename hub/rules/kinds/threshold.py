@@ -12,7 +12,7 @@ from hub.documents import Strict
 from hub.model.quantities import Quantity, coded
 from hub.model.readings import Floats
 from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
-from hub.rules.kinds.kind import Compiled, Kind, Signals
+from hub.rules.kinds.kind import Compiled, Context, Kind, Signals
 
 
 class When(Strict):
@@ -43,7 +43,7 @@ class When(Strict):
         return self
 
 
-def _compile(when: Any, quantity: Quantity | None) -> Compiled:
+def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled:
     assert isinstance(when, When)
     assert quantity is not None
     if when.equals is not None:
@@ -68,7 +68,8 @@ def _compile(when: Any, quantity: Quantity | None) -> Compiled:
         result[np.isnan(values)] = UNKNOWN
         return result
 
-    return _with_delays(when, signals, breach, limit)
+    dull = (-np.inf, limit) if upward else (limit, np.inf)
+    return _with_delays(when, signals, breach, limit, dull)
 
 
 def _equals(when: When, quantity: Quantity) -> Compiled:
@@ -90,14 +91,17 @@ def _equals(when: When, quantity: Quantity) -> Compiled:
         result[np.isnan(values)] = UNKNOWN
         return result
 
-    return _with_delays(when, signals, breach, None)
+    return _with_delays(when, signals, breach, None, None)
 
 
-def _with_delays(when: When, signals: Any, breach: Any, limit: float | None) -> Compiled:
+def _with_delays(
+    when: When, signals: Any, breach: Any, limit: float | None, dull: tuple[float, float] | None
+) -> Compiled:
     return Compiled(
         driven_by="values",
         signals=signals,
         breach=breach,
+        dull=dull,
         hold_ms=int(when.hold_s * 1_000),
         clear_hold_ms=int(when.clear_hold_s * 1_000),
         samples=when.samples,
