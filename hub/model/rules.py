@@ -10,7 +10,8 @@ from hub.model.places import Name
 
 Severity = Literal["P1", "P2", "P3", "P4"]
 SEVERITIES: tuple[Severity, ...] = ("P1", "P2", "P3", "P4")
-EventKind = Literal["raised", "cleared", "test"]
+EventKind = Literal["raised", "cleared", "test", "chatter", "withdrawn"]
+"""`chatter`: the condition flaps, the source wants maintenance. `withdrawn`: the rule that watched it was removed or changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,8 @@ class RuleSpec:
     file: str = ""
     line: int = 0
     version: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""  # why these numbers: "" = the rule itself, else the override that applies
+    alert: bool = True  # False: a condition for other rules to refer to; nobody is told of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class ConditionEvent:
     threshold: float | None = None
     received_at_ms: int = 0
     canary: bool = False
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # what made it fire, as JSON: figures, thresholds, delays, members
 
     @property
     def alert_id(self) -> str:
