@@ -22,8 +22,9 @@ from hub.__main__ import app
 from hub.dispatch.channels import CHANNELS
 from hub.dispatch.policy import EscalationPolicy
 from hub.rules import diagram
+from hub.rules.entries import On, RuleEntry
 from hub.rules.kinds import KINDS
-from hub.rules.ruleset import On, RuleEntry, _rules_of
+from hub.rules.ruleset import _rules_of
 from hub.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
