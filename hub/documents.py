@@ -29,6 +29,7 @@ class Document:
     file: str
     data: Any
     lines: dict[Path_, int] = field(default_factory=dict)
+    room: int = 0  # values that may still be read; aliases of aliases would fill any memory
 
     def line(self, path: Path_) -> int | None:
         """The line of `path`, or of its nearest ancestor that has one."""
@@ -72,7 +73,7 @@ def read(path: Path, shown_as: str | None = None) -> tuple[Document | None, list
 
 def parse(text: str, file: str) -> tuple[Document | None, list[Complaint]]:
     """As `read`, from a string."""
-    document = Document(file, None)
+    document = Document(file, None, room=4 * len(text) + 10_000)
     complaints: list[Complaint] = []
     try:
         node = _composed(text)
@@ -122,6 +123,9 @@ def _plain(node: yaml.Node, path: Path_, document: Document, complaints: list[Co
     document.lines.setdefault(path, node.start_mark.line + 1)
     if len(path) > _MAX_DEPTH:
         raise _NotPlain(node.start_mark, f"nested deeper than {_MAX_DEPTH} levels", "flatten it")
+    document.room -= 1
+    if document.room < 0:
+        raise _NotPlain(node.start_mark, "aliases make too much of this text", "write the values out")
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -24,6 +25,19 @@ def test_deep_nesting_is_a_complaint_and_not_a_crash(text: str) -> None:
     document, complaints = documents.parse(text, "x.yaml")
     assert document is None
     assert "nested deeper than 32 levels" in complaints[0].message
+
+
+def test_aliases_of_aliases_are_a_complaint_before_they_fill_the_memory() -> None:
+    names = "abcdefghijklmno"
+    text = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
+    text += "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise(names))
+    document, complaints = documents.parse(text, "x.yaml")
+    assert document is None
+    assert "aliases make too much" in complaints[0].message
+    shared, complaints = documents.parse("a: &a {zh: 一, en: one}\nb: [*a, *a]\n", "x.yaml")
+    assert complaints == []
+    assert shared is not None
+    assert shared.data["b"] == [{"zh": "一", "en": "one"}] * 2
 
 
 @pytest.mark.parametrize(
