@@ -53,6 +53,7 @@ class _NotPlain(Exception):
 
 _MAX_DEPTH = 32
 _SCALARS = yaml.SafeLoader("")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 def read(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Complaint]]:
@@ -157,6 +158,8 @@ def _scalar(node: yaml.Node) -> Any:
         raise _NotPlain(node.start_mark, "a key cannot be a list or a mapping", "quote it")
     if node.tag == "tag:yaml.org,2002:str":
         return node.value
+    if node.tag in _NUMBERS and ":" in node.value:
+        return node.value  # a time of day: YAML 1.1 would read 22:00 as 22 sixties and nothing, 1320
     # Not construct_object: it remembers every node it ever saw, and this constructor lives as long as the process.
     construct = yaml.SafeLoader.yaml_constructors.get(node.tag)
     if construct is None:

@@ -20,6 +20,12 @@ def test_values_come_out_plain_and_with_their_lines() -> None:
     assert [document.line(path) for path in (("b",), ("b", 1), ("b", 9), ("day",))] == [2, 4, 2, 5]
 
 
+def test_times_of_day_stay_text_with_and_without_quotes() -> None:
+    document, _ = documents.parse('a: 22:00\nb: "22:00"\nc: 06:30\nd: 20:30:15\ne: 1320\nf: -1.5\n', "x.yaml")
+    assert document is not None
+    assert document.data == {"a": "22:00", "b": "22:00", "c": "06:30", "d": "20:30:15", "e": 1320, "f": -1.5}
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 5_000 + "x"])
 def test_deep_nesting_is_a_complaint_and_not_a_crash(text: str) -> None:
     document, complaints = documents.parse(text, "x.yaml")
