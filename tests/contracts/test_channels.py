@@ -19,7 +19,7 @@ import pytest
 
 import hub.dispatch.channels as package
 from hub.dispatch.channels import CHANNELS, Channel, Tools, check_channels, open_channels
-from hub.dispatch.channels.webhook import MOST_BODY_BYTES
+from hub.dispatch.exchange import MOST_BODY_BYTES
 from hub.dispatch.messages import compose
 from hub.documents import Document, parse
 from hub.errors import ConfigError

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from hub.clock import Clock, now_ms
@@ -39,6 +41,57 @@ class ChannelConfig(Strict):
     def targets(self) -> frozenset[str] | None:
         """The targets that can be told, where they have names; None when any target may be right."""
         return None
+
+
+def secret_of(entry: Strict, key: str, environ: Mapping[str, str]) -> str:
+    """The secret that `<key>_env` or `<key>_file` of `entry` names; "" when neither is given, or it is not there."""
+    variable, file = getattr(entry, f"{key}_env"), getattr(entry, f"{key}_file")
+    if variable:
+        return environ.get(variable, "").strip()
+    return Path(file).read_text("utf-8").strip() if file else ""
+
+
+def unreadable(file: str) -> str:
+    """Why `file` cannot be read, "" when it can."""
+    try:
+        Path(file).read_text("utf-8")
+    except UnicodeDecodeError:
+        return "not text in UTF-8"
+    except OSError as bad:
+        return bad.strerror or type(bad).__name__
+    return ""
+
+
+def missing_secret(entry: Strict, key: str, environ: Mapping[str, str], at: tuple[str, ...] = ()) -> list[Missing]:
+    """What is wrong with the secret that `<key>_env` or `<key>_file` of `entry` names."""
+    variable, file = getattr(entry, f"{key}_env"), getattr(entry, f"{key}_file")
+    if variable and not environ.get(variable, "").strip():
+        return [((*at, f"{key}_env"), f"the variable {variable} is not set", "set it, or use a file")]
+    if file and (wrong := unreadable(file)):
+        return [((*at, f"{key}_file"), f"{file} cannot be read: {wrong}", "mount it or fix the path")]
+    if file and not secret_of(entry, key, environ):
+        return [((*at, f"{key}_file"), f"{file} is empty", "write the secret into it")]
+    return []
+
+
+def missing_authorities(file: str, at: tuple[str, ...]) -> list[Missing]:
+    """What is wrong with `file` as the authorities of a private PKI; "" = the system's authorities."""
+    if not file:
+        return []
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        return [(at, f"{file} holds no certificate", "name a PEM file with the authority's certificate")]
+    except OSError as bad:
+        return [(at, f"{file} cannot be read: {bad.strerror or type(bad).__name__}", "mount it or fix the path")]
+    return []
+
+
+def one_source(entry: Strict, key: str, *, needed: bool = True) -> None:
+    """For validators: `<key>_env` or `<key>_file` is given, not both."""
+    given = sum(map(bool, (getattr(entry, f"{key}_env"), getattr(entry, f"{key}_file"))))
+    if given > 1 or (needed and not given):
+        raise ValueError(f"give {'exactly one' if needed else 'at most one'} of {key}_env and {key}_file")
 
 
 class Channel(Protocol):
