@@ -119,6 +119,16 @@ _TABLE: tuple[Quantity, ...] = (
     _gauge("water_pressure_kpa", "kPa", 0.0, 10_000.0),
     _gauge("water_level_m", "m", -10.0, 100.0),
     _gauge("flow_m3_h", "m³/h", -10_000.0, 10_000.0),
+    # what the hub knows of its own work; see OWN
+    _gauge("unattended_s", "s", 0.0, 1e9),
+    _gauge("false_alarms_12m", "", 0.0, 1e6),
+    _switch("fire_confirmed"),
+    _switch("chattering"),
+    _gauge("canary_missed", "", 0.0, 1e6),
+    _switch("heartbeat", "heartbeat"),
+    _gauge("channel_refusals", "", 0.0, 1e6),
+    _gauge("unmanned_grids", "", 0.0, 1e6),
+    _gauge("alarms_per_person_10min", "", 0.0, 1e6),
 )
 
 
@@ -143,6 +153,12 @@ BY_CODE: Final[tuple[Quantity, ...]] = _numbered(_TABLE)
 
 QUANTITIES: Final[dict[str, Quantity]] = {q.name: q for q in BY_CODE}
 CODE: Final[dict[str, int]] = {q.name: q.code for q in BY_CODE}
+OWN: Final[frozenset[str]] = frozenset({
+    "unattended_s", "false_alarms_12m", "fire_confirmed", "chattering", "canary_missed", "channel_refusals", "unmanned_grids",
+    "alarms_per_person_10min",
+})  # fmt: skip
+"""Quantities that the hub alone says (hub/facts.py), of devices and of itself: no device may claim them."""
+
 ALARM_QUANTITY: Final[dict[str, str]] = {q.alarm: q.name for q in BY_CODE if q.alarm}
 """Alarm name of a native event → the switch that it sets, e.g. gas → gas_alarm."""
 
