@@ -85,6 +85,8 @@ STATE_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
                    "motor_blocked": "jammed", "blocked": "jammed"},
     "gate_state": {"close": "closed", "opened": "open", "stop": "stopped", "blocked": "fault", "jammed": "fault", "error": "fault",
                    "true": "open", "false": "closed"},
+    "lock_wanted": {"lock": "locked", "unlock": "unlocked", "open": "unlocked", "true": "locked", "false": "unlocked"},
+    "gate_wanted": {"close": "closed", "opened": "open", "true": "open", "false": "closed"},
     "charger_state": {"idle": "available", "free": "available", "ready": "available", "standby": "available", "busy": "charging",
                       "complete": "finished", "completed": "finished", "done": "finished", "full": "finished", "paused": "suspended",
                       "suspendedev": "suspended", "suspendedevse": "suspended", "finishing": "finished", "fault": "faulted",

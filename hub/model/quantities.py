@@ -109,6 +109,10 @@ _TABLE: tuple[Quantity, ...] = (
     _state("gate_state", "closed", "opening", "open", "closing", "stopped", "fault"),
     _state("access_result", "granted", "denied", "unknown"),
     _switch("forced_open", "forced_open"),
+    # what a command asked the device for; said to it, not by it
+    _switch("relay_wanted"),
+    _state("lock_wanted", "locked", "unlocked"),
+    _state("gate_wanted", "closed", "open"),
     # radio
     _gauge("rssi_dbm", "dBm", -200.0, 50.0),
     _gauge("snr_db", "dB", -50.0, 100.0),
@@ -153,6 +157,8 @@ BY_CODE: Final[tuple[Quantity, ...]] = _numbered(_TABLE)
 
 QUANTITIES: Final[dict[str, Quantity]] = {q.name: q for q in BY_CODE}
 CODE: Final[dict[str, int]] = {q.name: q.code for q in BY_CODE}
+WANTED: Final[dict[str, str]] = {"relay_on": "relay_wanted", "lock_state": "lock_wanted", "gate_state": "gate_wanted"}
+"""What a command can set → the quantity that tells of it. Such a row is no sign of life: others said it to the device."""
 OWN: Final[frozenset[str]] = frozenset({
     "unattended_s", "false_alarms_12m", "fire_confirmed", "chattering", "canary_missed", "channel_refusals", "unmanned_grids",
     "alarms_per_person_10min",

@@ -276,8 +276,8 @@ def test_the_router_takes_the_longest_root_and_whole_levels_only() -> None:
 def test_alarm_channels_of_the_native_dialect_have_the_fire_lane() -> None:
     lanes = {f.topic.rsplit("/", 1)[-1]: f.lane for f in Router([Source(codec="native-v1", root="sc/v1")]).filters}
     assert {channel for channel, lane in lanes.items() if lane == "fire"} == {"event", "state"}
-    assert {"tele", "birth", "online", "batch", "senml"} <= lanes.keys()
-    assert not {"cmd", "ack", "reject"} & lanes.keys()
+    assert {"tele", "birth", "online", "batch", "senml", "cmd"} <= lanes.keys()
+    assert not {"ack", "reject"} & lanes.keys()
 
 
 def test_the_caches_of_topics_stay_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

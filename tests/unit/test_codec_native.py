@@ -199,3 +199,53 @@ LEVEL = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
 def test_topics_survive_writing_and_parsing(site: str, node: str, device: str, channel: str) -> None:
     topic = NativeTopic(site, node, device, channel)
     assert parse_native(topic.under("my/root"), "my/root") == topic
+
+
+def test_a_command_tells_what_was_asked_for_at_the_time_of_receipt() -> None:
+    body = {
+        "v": 1,
+        "id": "c-17",
+        "ts": THEN_MS,
+        "set": {"relay_on": False, "lock_state": "unlock", "gate_state": "open"},
+    }
+    found = said("cmd", body, device="cabinet-1")
+    assert [(r.quantity, r.value, r.observed_at_ms) for r in found.readings] == [
+        ("relay_wanted", False, None),
+        ("lock_wanted", "unlocked", None),
+        ("gate_wanted", "open", None),
+    ]
+    assert (found.dedupe_key, found.observed_at_ms, found.ignored) == ("c-17", None, "")
+
+
+def test_a_command_that_lay_for_long_is_stored_and_not_judged() -> None:
+    found = said("cmd", {"id": "c-18", "ts": NOW_MS - 300_001, "set": {"relay_on": False}})
+    assert found.readings == ()
+    assert [(r.quantity, r.observed_at_ms) for r in found.history] == [("relay_wanted", NOW_MS - 300_001)]
+    assert found.history[0].quality & Quality.HISTORY
+    assert said("cmd", {"id": "c-18", "ts": NOW_MS - 300_000, "set": {"relay_on": False}}).readings
+
+
+def test_what_a_command_leaves_unclear_is_unknown() -> None:
+    assert said("cmd", {"set": {"relay_on": None}}).unknown == ("relay_wanted",)
+    assert said("cmd", {"set": {"lock_state": "ajar"}}).unknown == ("lock_wanted",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"v": 1, "id": "s-1", "cmd": "siren", "on": True},
+        {"set": {"brightness": 3}},
+        {"set": "off"},
+        {"set": {}},
+        ["set"],
+        b"OFF",
+        b"",
+        b"\xff\xfe",
+    ],
+)
+def test_other_commands_are_none_of_the_readings(body: Any) -> None:
+    assert said("cmd", body).ignored == "command"
+
+
+def test_answers_to_commands_are_passed_over() -> None:
+    assert said("ack", {"id": "c-17", "ok": False}).ignored == "answer to a command"

@@ -226,10 +226,10 @@ class NativeCodec:
 
 
 def filters(root: str) -> tuple[Filter, ...]:
-    """Alarm channels on the fire lane, the rest on the main one; commands and answers are not received."""
+    """Alarm channels on the fire lane, the rest on the main one; answers to commands are not received."""
     alarms = tuple(Filter(f"{root}/+/+/+/{channel}", "fire") for channel in ("event", "state"))
     return alarms + tuple(
-        Filter(f"{root}/+/+/+/{channel}") for channel in ("tele", "birth", "online", "batch", "senml")
+        Filter(f"{root}/+/+/+/{channel}") for channel in ("tele", "birth", "online", "batch", "senml", "cmd")
     )
 
 

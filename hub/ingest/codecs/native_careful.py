@@ -10,13 +10,16 @@ from hub.ingest.instants import Instant, instant
 from hub.ingest.payload import MAX_BYTES, TOO_LARGE, Malformed, parse_object
 from hub.ingest.topics import NODE_ITSELF, NativeTopic
 from hub.ingest.values import canonical, short
-from hub.model.quantities import ALARM_QUANTITY, QUANTITIES
+from hub.model.quantities import ALARM_QUANTITY, QUANTITIES, WANTED
 from hub.model.readings import Decoded, Event, Quality, Reading, Reject
 
 NAME: Final = "native-v1"
 _TEST: Final = int(Quality.TEST)
 _HISTORY: Final = int(Quality.HISTORY)
-_IGNORED: Final = {"cmd": "command", "ack": "answer to a command", "reject": "rejection by the hub"}
+_IGNORED: Final = {"ack": "answer to a command", "reject": "rejection by the hub"}
+_COMMAND: Final = "command"
+_OLD_COMMAND_MS: Final = 300_000
+"""The answer to a command that lay longer than this (the hub was away) came long ago: nobody may wait for it."""
 _EVENT_FIELDS: Final = frozenset(("v", "id", "seq", "ts", "type", "alarm", "active", "test", "m", "hist"))
 _INFO: Final = {"kind": "kind", "vendor": "vendor", "model": "model", "fw": "firmware", "firmware": "firmware",
                 "hw": "hardware", "metrics": "metrics"}  # fmt: skip
@@ -46,6 +49,8 @@ class CarefulReader:
             return self._reject(where, TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
         if channel in _IGNORED:
             return (self._said(where, ignored=_IGNORED[channel]),)
+        if channel == "cmd":
+            return self._command(where, payload, received_at_ms)
         if not payload.strip():
             return (self._said(where, ignored="retained clear"),)
         parsed = parse_object(payload)
@@ -228,6 +233,42 @@ class CarefulReader:
                 history=tuple(sorted(findings.readings, key=_observed)),
                 seq=_whole(last.get("seq")),
                 warnings=tuple(dict.fromkeys(findings.warnings)),
+            ),
+        )
+
+    def _command(self, where: Where, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...]:
+        """What a command `{"id":…,"set":{…}}` asks for. Other commands (sirens) are none of the hub's readings.
+
+        Taken at the time of receipt: the clock of who commands is not the device's, and would confuse what is known of it.
+        """
+        parsed = parse_object(payload)
+        body = None if isinstance(parsed, Malformed) else parsed.value
+        wishes = body.get("set") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(wishes, dict):
+            return (self._said(where, ignored=_COMMAND),)
+        findings = Findings()
+        at = self._time(body, findings, received_at_ms)
+        age_ms = 0 if at.at_ms is None else received_at_ms - at.at_ms
+        old = age_ms > _OLD_COMMAND_MS or body.get("hist") is True
+        quality = (_TEST if body.get("test") is True else 0) | (_HISTORY if old else 0)
+        for name, value in wishes.items():
+            if name in WANTED:
+                findings.take(WANTED[name], value, at.at_ms if old else None, quality, key=name)
+            else:
+                findings.warnings.append(f"no rule can wait for {short(name)} to be set")
+        readings = tuple(findings.readings)
+        if not (readings or findings.unknown):
+            return (self._said(where, ignored=_COMMAND, warnings=tuple(findings.warnings)),)
+        if old:
+            findings.warnings.append(f"the command is {age_ms // 1_000} s old: stored, not judged")
+        return (
+            self._said(
+                where,
+                readings=() if old else readings,
+                history=readings if old else (),
+                unknown=tuple(findings.unknown),
+                dedupe_key=str(body.get("id") or "")[:128],
+                warnings=tuple(findings.warnings),
             ),
         )
 
