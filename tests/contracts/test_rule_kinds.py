@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -16,7 +16,8 @@ from hub.model.quantities import QUANTITIES
 from hub.rules import kinds
 from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
 from hub.rules.kinds import KINDS
-from hub.rules.kinds.kind import Compiled, Context
+from hub.rules.kinds.kind import Compiled, Context, Look
+from tests.support import twins
 
 EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "threshold": [
@@ -60,13 +61,17 @@ numbers = st.lists(
 )
 
 
+NOT_KINDS = {"__init__", "kind"}
+"""Files of hub/rules/kinds/ that are no kind: what kinds are made of."""
+
+
 def compiled(name: str, quantity: str, when: dict[str, Any]) -> Compiled:
     kind = KINDS[name]
     return kind.compile(kind.When.model_validate(when), QUANTITIES.get(quantity), Context())
 
 
 def test_every_file_of_a_kind_is_in_the_table() -> None:
-    files = {f.stem for f in Path(kinds.__file__).parent.glob("*.py")} - {"__init__", "kind"}
+    files = {f.stem for f in Path(kinds.__file__).parent.glob("*.py")} - NOT_KINDS
     assert files == set(KINDS), "a rule kind is one file and one line in KINDS"
 
 
@@ -79,14 +84,16 @@ def test_the_row_has_the_name_of_its_file_and_examples_here(name: str) -> None:
 
 @every
 def test_each_key_of_a_kind_is_in_some_example(name: str) -> None:
-    assert {key for _, when in EXAMPLES[name] for key in when} == set(KINDS[name].When.model_fields)
+    keys = {field.alias or key for key, field in KINDS[name].When.model_fields.items()}
+    assert {key for _, when in EXAMPLES[name] for key in when} == keys
 
 
 @examples
 @given(values=numbers)
 def test_values_become_signals_one_by_one(name: str, quantity: str, when: dict[str, Any], values: list[float]) -> None:
     run = compiled(name, quantity, when)
-    if run.driven_by == "silence":
+    if run.signals is None:
+        assert run.driven_by != "values" or run.judge is not None
         return
     column = np.array(values, np.float64)
     signals = run.signals(column)
@@ -101,11 +108,118 @@ def test_a_rule_can_both_fire_and_clear(name: str, quantity: str, when: dict[str
     run = compiled(name, quantity, when)
     if run.driven_by == "silence":
         assert run.silent_ms == int(when.get("silent_s", 0) * 1_000)
+    if run.signals is None:
         return
     plausible = QUANTITIES[quantity]
     steps = 2 if plausible.kind == "switch" else len(plausible.states) if plausible.kind == "state" else 10_001
     signals = run.signals(np.linspace(plausible.low, plausible.high, steps))
     assert {CLEAR, BREACH} <= set(signals.tolist())
+
+
+with_memory = pytest.mark.parametrize(
+    ("name", "quantity", "when"),
+    [
+        pytest.param(name, q, when, id=f"{name} {q} {when}")
+        for name, rows in EXAMPLES.items()
+        for q, when in rows
+        if compiled(name, q, when).memory is not None
+    ],
+)
+
+
+def story_of(data: st.DataObject, run: Compiled, quantity: str, *, devices: int = 4) -> list[twins.Step]:
+    watched = twins.quantities_of(run, quantity)
+    values = sorted({value for one in watched for value in twins.values_of(one)})
+    return data.draw(twins.stories(values, quantities=watched, devices=devices, triggers=bool(run.triggers)))
+
+
+@with_memory
+def test_memory_begins_as_zeros_and_its_times_are_whole_milliseconds(
+    name: str, quantity: str, when: dict[str, Any]
+) -> None:
+    run = compiled(name, quantity, when)
+    assert run.memory is not None
+    assert run.memory.names
+    assert run.memory.itemsize <= 1_024, "memory is kept for every device"
+    for field in run.memory.names:
+        base = run.memory[field].base
+        assert base.kind in "iufb", "it is stored without pickling"
+        assert not field.endswith("_ms") or base == np.int64
+
+
+@with_memory
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_devices_side_by_side_are_judged_as_each_alone(
+    name: str, quantity: str, when: dict[str, Any], data: st.DataObject
+) -> None:
+    run = compiled(name, quantity, when)
+    story = story_of(data, run, quantity)
+    together = twins.Player(run, 4)
+    alone = twins.Player(run, 4, width=1)
+    assert together.play(story) == alone.play(story)
+    assert together.memory.tobytes() == alone.memory.tobytes()
+    for device in range(4):
+        own = [s for s in story if isinstance(s, twins.Tick | twins.Leap) or s.device == device]
+        single = twins.Player(run, 4)
+        single.play(own)
+        assert single.memory[device].tobytes() == together.memory[device].tobytes(), "no device knows of another"
+
+
+@with_memory
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_memory_that_is_stored_and_read_again_changes_nothing(
+    name: str, quantity: str, when: dict[str, Any], data: st.DataObject
+) -> None:
+    run = compiled(name, quantity, when)
+    story = story_of(data, run, quantity)
+    assert twins.Player(run, 4).play(story) == twins.Player(run, 4, restarts=True).play(story)
+
+
+@with_memory
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_unknown_stays_unknown_whatever_went_before(
+    name: str, quantity: str, when: dict[str, Any], data: st.DataObject
+) -> None:
+    run = compiled(name, quantity, when)
+    player = twins.Player(run, 4)
+    player.play(story_of(data, run, quantity))
+    now = twins.START + 30 * twins.DAY
+    for watched in twins.quantities_of(run, quantity):
+        assert (
+            player.play([twins.Say(device, watched, float("nan"), now, now) for device in range(4)]) == ["unknown"] * 4
+        )
+
+
+@with_memory
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(), st.integers(-(2**52), 2**52), st.integers(-(2**52), 2**52)), min_size=1, max_size=20
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_no_number_or_time_makes_a_kind_with_memory_raise(
+    name: str, quantity: str, when: dict[str, Any], rows: list[tuple[float, int, int]]
+) -> None:
+    run = compiled(name, quantity, when)
+    assert run.judge is not None
+    memory = np.zeros(1, run.memory)
+    code = QUANTITIES[twins.quantities_of(run, quantity)[0]].code
+    with np.errstate(all="raise"):
+        for value, at, observed in rows:
+            look = Look(
+                quantity=np.array([code], np.int16),
+                value=np.array([value]),
+                at_ms=np.array([at]),
+                observed_ms=np.array([observed]),
+            )
+            assert run.judge(look, memory)[0] in (CLEAR, BREACH, BETWEEN, UNKNOWN)
+            if run.passing is not None:
+                assert run.passing(memory, at)[0] in (CLEAR, BREACH, BETWEEN, UNKNOWN)
+            if run.figure is not None:
+                assert run.figure(memory).shape == (1,)
 
 
 @pytest.mark.parametrize(
