@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -77,6 +78,10 @@ alerts = Table(
     Column("last_event_ms", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False, default=0),  # id of the last audit row: the live stream's position
     Column("position", BigInteger, nullable=False, default=-1),
+    # With a default in the database: a hub of the version before must be able to go on writing.
+    Column("chattering", Boolean, nullable=False, default=False, server_default=false()),
+    Column("incident_id", String),
+    Column("bundled_until_ms", BigInteger),
 )
 Index(
     "uq_alerts_one_live",
@@ -89,25 +94,72 @@ Index(
 Index("ix_alerts_raised", alerts.c.raised_at_ms, alerts.c.id)
 Index("ix_alerts_station_live", alerts.c.station, alerts.c.live)
 Index("ix_alerts_change", alerts.c.change)
+Index("ix_alerts_incident", alerts.c.incident_id)
+Index(
+    "ix_alerts_false",
+    alerts.c.closed_at_ms,
+    sqlite_where=text("case_state = 'false_alarm'"),
+    postgresql_where=text("case_state = 'false_alarm'"),
+)
 
 # Every time a condition began to hold, once: what has been recorded is never recorded again, whoever replays it.
 episodes = Table(
     "episodes",
     metadata,
-    Column("id", String, primary_key=True),  # ConditionEvent.alert_id; a pressed test button: "test:" before it
+    # ConditionEvent.alert_id; before it "test:" for a pressed test button, "chatter:" for the begin of flapping
+    Column("id", String, primary_key=True),
     Column("alert_id", String, ForeignKey("alerts.id"), nullable=True),  # None for a test button
     Column("rule_id", String, nullable=False),
     Column("device_id", String, nullable=False),
     Column("start_ms", BigInteger, nullable=False),
     Column("raised_at_ms", BigInteger, nullable=False),
     Column("cleared_at_ms", BigInteger),
+    Column("evidence", Text),  # JSON object: what the rule saw; None where nothing was kept
 )
+Index("ix_episodes_alert", episodes.c.alert_id)
+Index("ix_episodes_raised", episodes.c.raised_at_ms)
 Index(
     "ix_episodes_open",
     episodes.c.alert_id,
     sqlite_where=text("cleared_at_ms IS NULL"),
     postgresql_where=text("cleared_at_ms IS NULL"),
 )
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("rule_id", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("first_alert", String, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False),
+    Column("window_at_ms", BigInteger, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("digests", Integer, nullable=False),
+    Column("digest_due_ms", BigInteger),
+    Column("live", Boolean, nullable=False),
+    Column("closed_at_ms", BigInteger),
+)
+Index(
+    "ix_incidents_live",
+    incidents.c.rule_id,
+    incidents.c.place,
+    sqlite_where=text("live = 1"),
+    postgresql_where=text("live"),
+)
+Index(
+    "ix_incidents_due",
+    incidents.c.digest_due_ms,
+    sqlite_where=text("digest_due_ms IS NOT NULL"),
+    postgresql_where=text("digest_due_ms IS NOT NULL"),
+)
+Index("ix_incidents_opened", incidents.c.opened_at_ms, incidents.c.id)
 
 audit = Table(
     "audit",
@@ -146,6 +198,7 @@ deliveries = Table(
     Column("read_at_ms", BigInteger),
     Column("receipt", Text),
     Column("reason", Text),
+    Column("about", Text),  # of a digest: the alerts that it tells of, as JSON
     UniqueConstraint("alert_id", "transition", "recipient", "channel"),
     sqlite_autoincrement=True,
 )
@@ -155,6 +208,14 @@ Index(
     deliveries.c.due_at_ms,
     sqlite_where=text("state IN ('queued', 'sending')"),
     postgresql_where=text("state IN ('queued', 'sending')"),
+)
+
+Index("ix_deliveries_created", deliveries.c.created_at_ms)
+Index(
+    "ix_deliveries_failed",
+    deliveries.c.sent_at_ms,
+    sqlite_where=text("state = 'failed'"),
+    postgresql_where=text("state = 'failed'"),
 )
 
 timers = Table(
@@ -228,3 +289,23 @@ sessions = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger),
 )
+
+# Every set of rule files that was in force or asked for: who, why, and what it became of. Only `applied_at_ms` and `failed`
+# are filled in later.
+rule_versions = Table(
+    "rule_versions",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("version", String, nullable=False),  # names the content of the files
+    Column("files", Text, nullable=False),  # JSON object: name → text
+    Column("summary", Text, nullable=False, default="{}"),  # JSON object: what it changed in its parent
+    Column("parent", _Id, ForeignKey("rule_versions.id")),
+    Column("rolled_back_to", _Id, ForeignKey("rule_versions.id")),
+    Column("applied_at_ms", BigInteger),  # when the rules that run became these
+    Column("failed", Text),  # why the files could not be written
+    sqlite_autoincrement=True,
+)
+Index("ix_rule_versions_version", rule_versions.c.version, rule_versions.c.id)
