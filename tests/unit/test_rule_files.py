@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,14 @@ def test_readers_never_see_half_of_a_change(folder: Path) -> None:
         other = RuleFiles(folder)
         while not done.is_set():
             found = other.read().texts()
+            time.sleep(0.0005)  # else no writer ever gets the lock
             if found not in (OLD, NEW):
                 mixed.append(found)
 
     readers = [threading.Thread(target=reads) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for n in range(60):
+    for n in range(20):
         now = files.read()
         files.write(now.changes_to(OLD if n % 2 else NEW), expected=now.version)
     done.set()
