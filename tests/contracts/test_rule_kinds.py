@@ -61,7 +61,7 @@ numbers = st.lists(
 )
 
 
-NOT_KINDS = {"__init__", "kind"}
+NOT_KINDS = {"__init__", "calendar", "kind", "limit"}
 """Files of hub/rules/kinds/ that are no kind: what kinds are made of."""
 
 
