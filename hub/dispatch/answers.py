@@ -17,7 +17,7 @@ from hub.documents import Strict
 from hub.model.deliveries import Outcome, Refused, Retry, Sent
 
 MOST_RETRY_AFTER_S = 3_600.0
-_AGAIN = (408, 425, 429)
+AGAIN = (408, 425, 429)
 _BUSY_CODES = {-1, 429, 9499, 11232, 45009, 45033, 130101, 660026}
 """Too fast, or busy: DingTalk 130101, Feishu 9499 and 11232, WeCom 45009, 45033 and -1."""
 _BUSY_WORDS = (
@@ -67,20 +67,20 @@ class Accept(Strict):
 def judge(answer: Answer, accept: Accept | None, now_ms: int) -> Outcome:
     """Sent only for an answer that says yes; `verified` is False when the body says nothing either way."""
     status = answer.status
-    if status in _AGAIN or status >= 500:
-        return Retry(_seconds(answer.retry_after, now_ms), f"HTTP {status}")
+    if status in AGAIN or status >= 500:
+        return Retry(seconds(answer.retry_after, now_ms), f"HTTP {status}")
     if 300 <= status < 400:
         return Refused(f"HTTP {status}: redirects are not followed, give the final address")
     if not 200 <= status < 300:
-        return Refused(f"HTTP {status}" + _quoted(_said(_json(answer))))
+        return Refused(f"HTTP {status}" + quoted(said_in(json_of(answer))))
     if accept is not None and accept.any_2xx:
         return Sent(verified=False)
-    said = _json(answer)
+    said = json_of(answer)
     if accept is not None and accept.pointer is not None:
         return _as_configured(said, accept, answer)
     if isinstance(said, dict):
         return _as_usual(said)
-    if _is_web_page(answer.body):
+    if is_web_page(answer.body):
         return Refused("answered with a web page: a login or an error page, not a receiver")
     return Sent(verified=False)
 
@@ -92,9 +92,9 @@ def _as_configured(said: Any, accept: Accept, answer: Answer) -> Outcome:
     found, value = _at(said, accept.pointer or "")
     if found and _same(value, accept.equals):
         return Sent(receipt=_receipt(said))
-    shown = _clip(json.dumps(value, ensure_ascii=False)) if found else "missing"
-    reason = f"{accept.pointer} is {shown}{_quoted(_said(said))}"
-    return Retry(0.0, reason) if _is_busy(value, said) else Refused(reason)
+    shown = clip(json.dumps(value, ensure_ascii=False)) if found else "missing"
+    reason = f"{accept.pointer} is {shown}{quoted(said_in(said))}"
+    return Retry(0.0, reason) if is_busy(value, said) else Refused(reason)
 
 
 def _as_usual(said: dict[str, Any]) -> Outcome:
@@ -106,34 +106,34 @@ def _as_usual(said: dict[str, Any]) -> Outcome:
         if value is None or isinstance(value, dict | list):
             continue
         if (value.lower() if isinstance(value, str) else value) not in _GOOD_CODES or isinstance(value, bool):
-            reason = f"{key} {_clip(str(value))}{_quoted(_said(said))}"
-            return Retry(0.0, reason) if _is_busy(value, said) else Refused(reason)
+            reason = f"{key} {clip(str(value))}{quoted(said_in(said))}"
+            return Retry(0.0, reason) if is_busy(value, said) else Refused(reason)
         said_yes = True
     for key in _YES_KEYS:
         if lower.get(key) is False:
-            reason = f"{key} is false{_quoted(_said(said))}"
-            return Retry(0.0, reason) if _is_busy(None, said) else Refused(reason)
+            reason = f"{key} is false{quoted(said_in(said))}"
+            return Retry(0.0, reason) if is_busy(None, said) else Refused(reason)
         said_yes = said_yes or lower.get(key) is True
     if not said_yes and (
         lower.get("error") or lower.get("errors") or lower.get("status") in ("error", "fail", "failed")
     ):
         return (
-            Retry(0.0, "busy" + _quoted(_said(said)))
-            if _is_busy(None, said)
-            else Refused("error" + _quoted(_said(said)))
+            Retry(0.0, "busy" + quoted(said_in(said)))
+            if is_busy(None, said)
+            else Refused("error" + quoted(said_in(said)))
         )
     return Sent(receipt=_receipt(said), verified=said_yes)
 
 
-def _is_busy(code: Any, said: Any) -> bool:
+def is_busy(code: Any, said: Any) -> bool:
     if isinstance(code, str) and code.lstrip("-").isdigit():
         code = int(code[:20])
     if isinstance(code, int) and not isinstance(code, bool) and code in _BUSY_CODES:
         return True
-    return any(word in _said(said).lower() for word in _BUSY_WORDS)
+    return any(word in said_in(said).lower() for word in _BUSY_WORDS)
 
 
-def _json(answer: Answer) -> Any:
+def json_of(answer: Answer) -> Any:
     if not answer.whole or not answer.body:
         return None
     try:
@@ -159,7 +159,7 @@ def _same(found: Any, wanted: Any) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
-def _said(said: Any) -> str:
+def said_in(said: Any) -> str:
     if not isinstance(said, dict):
         return ""
     lower = {str(key).lower(): value for key, value in said.items()}
@@ -173,20 +173,20 @@ def _receipt(said: Any) -> str:
     return str(value)[:128] if isinstance(value, str | int) else ""
 
 
-def _quoted(text: str) -> str:
-    return f": {_clip(text)}" if text else ""
+def quoted(text: str) -> str:
+    return f": {clip(text)}" if text else ""
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
     flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _LONGEST_REASON]).split())
     return flat if len(flat) <= _LONGEST_REASON else flat[: _LONGEST_REASON - 1] + "…"
 
 
-def _is_web_page(body: bytes) -> bool:
+def is_web_page(body: bytes) -> bool:
     return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 
-def _seconds(retry_after: str, now_ms: int) -> float:
+def seconds(retry_after: str, now_ms: int) -> float:
     """The header Retry-After in seconds, 0 when it is absent or nonsense."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():

@@ -9,13 +9,14 @@ from math import isfinite
 from typing import Any
 
 from hub.clock import wall_clock
+from hub.dispatch.fit import cut, fit
 from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import on_duty
 from hub.dispatch.routing import Spot, path_of, station_of
 from hub.i18n import _ as mark
 from hub.i18n import text as translation
 from hub.model.alerts import Alert
-from hub.model.deliveries import Delivery, Message
+from hub.model.deliveries import Delivery, Line, Message
 from hub.model.places import Person
 from hub.model.quantities import QUANTITIES
 from hub.registry.snapshot import Registry
@@ -66,24 +67,26 @@ def compose(
     say = translation(locale)
     links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}"}
     title = _title(alert, delivery, registry, say, locale)
-    lines = [
-        _Line(title, 9),
-        _Line(_when(alert, delivery, now_ms, zone, say), 6),
-        _Line(_measured(alert, say, locale), 5),
-        _Line(_do_now(alert, delivery, say, locale), 10),
-        _Line(_responsible(alert, registry, now_ms, zone, say, locale), 3),
-        _Line(_time_left(alert, delivery, policy, now_ms, zone, say), 4),
-        _Line(links["alert"], 8),
-    ]
+    every = (
+        Line("title", title, 9),
+        Line("when", _flat(_when(alert, delivery, now_ms, zone, say)), 6),
+        Line("measured", _flat(_measured(alert, say, locale)), 5),
+        Line("do_now", _flat(_do_now(alert, delivery, say, locale)), 10),
+        Line("responsible", _flat(_responsible(alert, registry, now_ms, zone, say, locale)), 3),
+        Line("time_left", _flat(_time_left(alert, delivery, policy, now_ms, zone, say)), 4),
+        Line("link", links["alert"], 8),
+    )
+    lines = tuple(line for line in every if line.text)
     return Message(
         id=message_id(delivery),
         title=title,
-        text=_fit([line for line in lines if line.text]),
+        text=fit(lines, MOST_BYTES),
         locale=locale,
         severity=alert.severity,
         test=alert.test,
         fields=_fields(alert, delivery, registry, now_ms, links),
         links=links,
+        lines=lines,
     )
 
 
@@ -101,44 +104,6 @@ def masked(phone: str) -> str:
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
-
-
-class _Line:
-    """A line of the text. `weight`: the lightest lines go first when the text is too long."""
-
-    __slots__ = ("text", "weight")
-
-    def __init__(self, text: str, weight: int) -> None:
-        self.text, self.weight = _flat(text), weight
-
-
-def _fit(lines: list[_Line]) -> str:
-    """The lines as one text of at most MOST_BYTES: light lines left out, then the longest of the others cut.
-
-    The line that says what to do is only cut when nothing else is left.
-    """
-    kept = list(lines)
-    while _size(kept) > MOST_BYTES and (light := min(kept, key=lambda line: line.weight)).weight < 8:
-        kept.remove(light)
-    for line in sorted(kept, key=lambda line: line.weight):
-        surplus = _size(kept) - MOST_BYTES
-        if surplus <= 0:
-            break
-        line.text = cut(line.text, max(len(line.text.encode()) - surplus, 0))
-    return "\n".join(line.text for line in kept if line.text)
-
-
-def cut(text: str, most_bytes: int) -> str:
-    """`text` in at most `most_bytes` bytes of UTF-8, cut between characters and ended by "…"."""
-    whole = text.encode()
-    if len(whole) <= most_bytes:
-        return text
-    room = most_bytes - len("…".encode())
-    return whole[:room].decode("utf-8", "ignore").rstrip() + "…" if room > 0 else ""
-
-
-def _size(lines: list[_Line]) -> int:
-    return sum(len(line.text.encode()) + 1 for line in lines) - 1
 
 
 def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, locale: str) -> str:
@@ -340,6 +305,7 @@ def _fields(alert: Alert, delivery: Delivery, registry: Registry, now_ms: int, l
         "on_scene_at_ms": alert.on_scene_at_ms,
         "returned_at_ms": alert.returned_at_ms,
         "closed_at_ms": alert.closed_at_ms,
+        "queued_at_ms": delivery.created_at_ms,
         "sent_at_ms": now_ms,
         "action": alert.action_en if delivery.locale == "en" else alert.action_zh,
         "links": links,
@@ -354,14 +320,22 @@ def bare(alert: Alert, delivery: Delivery) -> Message:
         else (alert.place_zh, alert.title_zh, alert.action_zh)
     )
     first = f"{'【测试】' if alert.test else ''}【{alert.severity}】{_flat(f'{place} {title} {alert.device_id}')}"
-    fields = {"alert": alert.id, "delivery": delivery.id, "transition": delivery.transition, "device": alert.device_id}
+    lines = (Line("title", first, 9), Line("do_now", _flat(action), 10))
+    fields = {
+        "alert": alert.id,
+        "delivery": delivery.id,
+        "transition": delivery.transition,
+        "device": alert.device_id,
+        "queued_at_ms": delivery.created_at_ms,
+    }
     return Message(
         id=message_id(delivery),
         title=cut(first, MOST_BYTES // 2),
-        text=_fit([_Line(first, 9), _Line(action, 10)]),
+        text=fit(lines, MOST_BYTES),
         locale=delivery.locale,
         severity=alert.severity,
         test=alert.test,
         fields=fields,
         links={},
+        lines=lines,
     )

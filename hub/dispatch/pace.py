@@ -12,6 +12,19 @@ HAND_ON_AFTER = 2
 """Failures of a receiver after which the next channel is due as well; the first one goes on being tried."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a service takes from us for one receiver: `most` messages within any `within_s`, `reserved` of them for P1."""
+
+    most: int
+    within_s: float
+    reserved: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.reserved < self.most or self.within_s <= 0:
+            raise ValueError("a limit lets something through")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How patiently each severity is tried again. A fire that nobody has acknowledged: quickly, and without end."""

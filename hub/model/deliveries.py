@@ -17,13 +17,14 @@ class NewDelivery:
     """A delivery to be written with the alert change that causes it; unique by (alert, transition, recipient, channel)."""
 
     alert_id: str
-    transition: str  # raised | step:<n> | reinforce:<n> | cleared | closed; see Planner for repeats
+    transition: str  # raised | step:<n> | reinforce:<n> | cleared | closed | digest:<n>; see Planner for repeats
     recipient: str  # person id or station id
     channel: str
     target: str  # address within the channel
     locale: str
     due_at_ms: int
     needed_while: Literal["always", "unacknowledged", "not_on_scene", "live"] = "live"
+    about: str = ""  # of a digest: the alerts that it tells of, as JSON (see alerts/incidents.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class Planner(Protocol):
 
     def subject(self, event: ConditionEvent) -> Subject:
         """Where the condition is: copied into the alert."""
+
+    def window_ms(self, alert: Alert) -> int:
+        """For how long after `alert` others of its cause and place are told together; 0 = each by itself. Asked for P3 and P4."""
 
     def raised(self, alert: Alert, now_ms: int) -> Plan:
         """First notifications and escalation timers of an alert that is raised, or raised again."""
@@ -92,6 +96,7 @@ class DeliveryRow:
     read_at_ms: int | None = None
     receipt: str | None = None
     reason: str | None = None
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +115,24 @@ class Delivery:
     attempts: int
     needed_while: str
     created_at_ms: int
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a notification's text. `kind` says what it tells; the lightest lines go first where there is little room."""
+
+    kind: Literal["title", "when", "measured", "do_now", "responsible", "time_left", "link"]
+    text: str
+    weight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A notification ready for a channel: plain text, plus structured fields for machines."""
+    """A notification ready for a channel: plain text, plus structured fields for machines.
+
+    `text` is `lines` in one; channels with less room, or with a place for a title or a link, make their own of them.
+    """
 
     id: str  # stable per delivery: the idempotency key for the receiver
     title: str
@@ -124,6 +142,7 @@ class Message:
     test: bool
     fields: Mapping[str, Any]
     links: Mapping[str, str]
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

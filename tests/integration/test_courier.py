@@ -19,7 +19,7 @@ from hub.dispatch.channels.console import Console
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.messages import composer
-from hub.dispatch.pace import Pace
+from hub.dispatch.pace import Limit, Pace
 from hub.documents import parse
 from hub.errors import Unavailable
 from hub.model.alerts import Actor
@@ -47,6 +47,7 @@ class Line:
     answer: Callable[[str, Message], Outcome] = lambda target, message: Sent()
     sends: list[tuple[str, Message]] = field(default_factory=list)
     idempotent: bool = False
+    limits: tuple[Limit, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:

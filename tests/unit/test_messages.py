@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.dispatch.messages import MOST_BYTES, compose, cut, masked, message_id
+from hub.dispatch.fit import cut
+from hub.dispatch.messages import MOST_BYTES, compose, masked, message_id
 from hub.dispatch.policy import EscalationPolicy, load_policy
 from hub.model.alerts import Alert
 from hub.model.deliveries import Delivery, Message

@@ -32,7 +32,7 @@ CHANNELS: Mapping[str, Row] = {
 
 
 def open_channels(sections: Mapping[str, Mapping[str, Any]], document: Document, tools: Tools) -> dict[str, Channel]:
-    """Every channel, configured by its part of `channels:` in hub.yaml (`sections`; one that is absent has its defaults).
+    """Every channel that hub.yaml sets up (`sections`: its part `channels:`). One that works without being set up is opened too.
 
     `document` is the parsed hub.yaml, for the lines. Raises ConfigError with every complaint before anything is opened.
     """
@@ -51,7 +51,10 @@ def open_channels(sections: Mapping[str, Mapping[str, Any]], document: Document,
 def check_channels(
     sections: Mapping[str, Mapping[str, Any]], document: Document
 ) -> tuple[dict[str, ChannelConfig], list[Complaint]]:
-    """The configuration of every channel, and all that is wrong with it. Opens nothing and reads no secret."""
+    """The configuration of every channel, and all that is wrong with it. Opens nothing and reads no secret.
+
+    A channel that is not mentioned has its defaults; where it cannot have them (it needs an account) it is left out.
+    """
     complaints = [
         document.complain(("channels", name), "there is no such channel", f"use {', '.join(CHANNELS)}")
         for name in sections
@@ -60,15 +63,20 @@ def check_channels(
     configs: dict[str, ChannelConfig] = {}
     for name, row in CHANNELS.items():
         config, wrong = check(row.config, document, sections.get(name) or {}, ("channels", name))
-        complaints += wrong
+        if name in sections:
+            complaints += wrong
         if config is not None:
             configs[name] = config
     return configs, complaints
 
 
 def known_targets(configs: Mapping[str, ChannelConfig]) -> dict[str, frozenset[str]]:
-    """Channel → the receivers that it knows by name, for the planner; channels that take any target are left out."""
-    return {name: targets for name, config in configs.items() if (targets := config.targets()) is not None}
+    """Channel → the receivers that it can tell, for the planner; channels that take any target are left out.
+
+    A channel that is not set up can tell nobody.
+    """
+    known = {name: targets for name, config in configs.items() if (targets := config.targets()) is not None}
+    return {name: frozenset() for name in CHANNELS if name not in configs} | known
 
 
 __all__ = ["CHANNELS", "Channel", "Row", "Tools", "check_channels", "known_targets", "open_channels"]

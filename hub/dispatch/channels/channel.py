@@ -7,9 +7,13 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator, Field
 
 from hub.clock import Clock, now_ms
+from hub.dispatch.exchange import wrong_address
+from hub.dispatch.pace import Limit
 from hub.documents import Strict
 from hub.model.deliveries import Message, Outcome
 
@@ -31,6 +35,19 @@ Missing = tuple[tuple[str, ...], str, str]
 """A thing that the configuration names and the machine does not have: key path within the channel, complaint, remedy."""
 
 
+def _address(value: str) -> str:
+    if wrong := wrong_address(value):
+        raise ValueError(wrong)
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_address)]
+"""Where a service is: its public address, or that of a private cloud or a relay."""
+
+Patience = Annotated[float, Field(gt=0, le=30)]
+"""Seconds for a whole exchange, connecting and slow answers included."""
+
+
 class ChannelConfig(Strict):
     """Base of every channel's part of hub.yaml."""
 
@@ -41,6 +58,10 @@ class ChannelConfig(Strict):
     def targets(self) -> frozenset[str] | None:
         """The targets that can be told, where they have names; None when any target may be right."""
         return None
+
+    def wrong_target(self, target: str) -> str:
+        """Why `target` cannot be an address within this channel, "" when it can. Does not repeat it: it may be a number."""
+        return ""
 
 
 def secret_of(entry: Strict, key: str, environ: Mapping[str, str]) -> str:
@@ -100,11 +121,13 @@ class Channel(Protocol):
     `send` gives a value for whatever the other side does: it never raises for that, never takes longer than `timeout_s` by
     more than a moment, says Sent only for what is known, and tells no secret in a reason. It may be called from several
     threads at once, for different targets. `close` ends sends in flight (they give Retry) and returns at once.
-    `idempotent`: a repetition after a crash does no harm, so sends need not take turns.
+    `idempotent`: a repetition after a crash does no harm, so sends need not take turns. `limits`: what the service takes for
+    each target; the courier keeps to them, with a share for P1.
     """
 
     name: str
     idempotent: bool
+    limits: tuple[Limit, ...]
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
         """Tells `target`. Sent, Retry (with the seconds that the receiver asked for, 0 when it did not) or Refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools
+from hub.dispatch.pace import Limit
 from hub.model.deliveries import Message, Outcome, Sent
 
 
@@ -15,6 +16,7 @@ class Console:
 
     name = "console"
     idempotent = True
+    limits: tuple[Limit, ...] = ()
     RECEIPT = "stored"
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hub.clock import Clock
 from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools
+from hub.dispatch.pace import Limit
 from hub.model.deliveries import Message, Outcome, Refused, Retry, Sent
 
 _SILENT = ("cleared", "closed")
@@ -17,6 +18,9 @@ class Config(ChannelConfig):
     """`sound_s`: a siren stops by itself after this time; the ladder of a P1 sounds it again while nobody answers."""
 
     sound_s: int = Field(120, ge=5, le=1_800)
+
+    def wrong_target(self, target: str) -> str:
+        return "the siren's contact is not an MQTT topic" if not target or any(c in target for c in "+#\0") else ""
 
 
 class Siren:
@@ -28,8 +32,10 @@ class Siren:
 
     name = "siren"
     idempotent = True
+    limits: tuple[Limit, ...] = ()
 
     def __init__(self, config: Config, tools: Tools) -> None:
+        self._config = config
         self._sound_ms = config.sound_s * 1_000
         self._publish = tools.publish
         self._clock: Clock = tools.clock
@@ -37,8 +43,8 @@ class Siren:
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
         if message.test:
             return Refused("a test does not sound a siren")
-        if not target or any(c in target for c in "+#\0"):
-            return Refused("the siren's contact is not an MQTT topic")
+        if wrong := self._config.wrong_target(target):
+            return Refused(wrong)
         on = str(message.fields.get("transition", "")).split(":")[0] not in _SILENT
         payload = {
             "v": 1,

@@ -12,9 +12,16 @@ from pydantic import Field, model_validator
 from hub.clock import Clock
 from hub.dispatch.answers import Accept, judge
 from hub.dispatch.channels.channel import (
-    Channel, ChannelConfig, Missing, Tools, missing_authorities, missing_secret, secret_of,
-)  # fmt: skip
+    Channel,
+    ChannelConfig,
+    Missing,
+    Tools,
+    missing_authorities,
+    missing_secret,
+    secret_of,
+)
 from hub.dispatch.exchange import Lines, Private, Request, private_parts, wrong_address
+from hub.dispatch.pace import Limit
 from hub.documents import Strict
 from hub.model.deliveries import Message, Outcome, Refused, Retry
 
@@ -70,6 +77,7 @@ class Webhook:
 
     name = "webhook"
     idempotent = False
+    limits: tuple[Limit, ...] = ()
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._receivers = {
