@@ -30,6 +30,13 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("lock_state", {"equals": ["jammed", "unknown"]}),
     ],
     "offline": [("", {}), ("", {"silent_s": 30})],
+    "schedule": [
+        ("lane_occupied", {"equals": True, "hold_s": 180, "during": {"from": "22:00", "to": "06:00"}}),
+        ("power_w", {"above": 40, "clear_below": 10, "clear_hold_s": 60, "during": {"days": ["workdays", "sun"]}}),
+        ("temperature_c", {"below": 5, "during": {"days": "restdays", "to": "12:30", "holidays": "exclude"}}),
+        ("water_pressure_kpa", {"at_most": 140, "clear_above": 141, "during": {"holidays": "only"}}),
+        ("temperature_c", {"at_least": 40, "during": {"from": "08:00"}}),
+    ],
 }
 NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "threshold": [
@@ -46,6 +53,18 @@ NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("temperature_c", {"abvoe": 5}),
     ],
     "offline": [("", {"silent_s": 0}), ("", {"silent_s": -5}), ("", {"silence_s": 5})],
+    "schedule": [
+        ("lane_occupied", {"equals": True}),
+        ("lane_occupied", {"during": {"from": "22:00"}}),
+        ("lane_occupied", {"equals": True, "during": {}}),
+        ("lane_occupied", {"equals": True, "during": "night"}),
+        ("lane_occupied", {"equals": True, "during": {"from": "22:00", "to": "22:00"}}),
+        ("lane_occupied", {"equals": "occupied", "during": {"from": "22:00"}}),
+        ("lane_occupied", {"above": 0, "during": {"from": "22:00"}}),
+        ("temperature_c", {"above": 5, "clear_above": 4, "during": {"from": "22:00"}}),
+        ("temperature_c", {"above": 5, "samples": 2, "during": {"from": "22:00"}}),
+        ("temperature_c", {"above": 5, "hold_s": -1, "during": {"from": "22:00"}}),
+    ],
 }
 every = pytest.mark.parametrize("name", sorted(KINDS))
 examples = pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from hub.rules.kinds import offline, threshold
+from hub.rules.kinds import offline, schedule, threshold
 from hub.rules.kinds.kind import Kind
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (threshold.KIND, offline.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        threshold.KIND,
+        offline.KIND,
+        schedule.KIND,
+    )
+}
