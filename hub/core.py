@@ -24,6 +24,7 @@ from hub.registry.snapshot import Registry
 from hub.rules import snapshot
 from hub.rules.engine import Engine
 from hub.rules.ruleset import RuleSet, load_rules
+from hub.rules.takeover import seed
 from hub.settings import Settings
 from hub.stores import state_file
 from hub.stores.alert_figures import AlertFigures
@@ -116,7 +117,7 @@ class Core:
             screen.restore(about["screen"], engine.registry.slot_of)
             position = int(about["position"])
         else:
-            taken = engine.seed((rule, device, start) for rule, device, start, _ in desk.live_conditions())
+            taken = seed(engine, ((rule, device, start) for rule, device, start, _ in desk.live_conditions()))
             position = max(recorded_to, journal.tail)
             log.info("rules.seeded", conditions=taken, position=position)
         recorded_to = max(recorded_to, position)
@@ -140,9 +141,10 @@ class Core:
 
     def _pipeline_step(self) -> float:
         if self._wanted is not None:
-            rules, registry = self._wanted
-            self._wanted = None
-            self.pipeline.engine.rebase(rules, registry, now_ms=self.pipeline.last_ms or self.clock())
+            wanted = rules, registry = self._wanted
+            self.pipeline.take_over(rules, registry)
+            if self._wanted is wanted:
+                self._wanted = None
             self.rules = rules
             self._snapshot_at_ms = 0
             log.info("config.reloaded", devices=len(registry.slot_of), rules=len(rules.rules))

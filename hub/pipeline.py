@@ -17,7 +17,10 @@ from hub.clock import Clock
 from hub.ingest.reader import Reader, Segment
 from hub.model.readings import QuarantineRow
 from hub.model.rules import ConditionEvent
+from hub.registry.snapshot import Registry
 from hub.rules.engine import Engine, Found
+from hub.rules.ruleset import RuleSet
+from hub.rules.takeover import rebased
 from hub.stores.journal import Record, Trimmed
 from hub.telemetry import CURSOR, EVENTS, READINGS, log
 
@@ -92,6 +95,16 @@ class Pipeline:
     def caught_up(self) -> bool:
         """Whether all that an earlier run had recorded is behind us."""
         return self.done >= self.recorded_to
+
+    def take_over(self, rules: RuleSet, registry: Registry) -> None:
+        """Goes on with another rule set and registry: what nobody watches any more is told to the desk first, then one swap.
+
+        Raises Unavailable when the ledger is away; then nothing has changed."""
+        now_ms = self.last_ms or self._clock()
+        fresh, withdrawn = rebased(self.engine, rules, registry, now_ms=now_ms, position=self.done)
+        for at in range(0, len(withdrawn), _AT_ONCE):
+            self._record(withdrawn[at : at + _AT_ONCE], (), max(self.done, self.recorded_to))
+        self.engine = fresh
 
     def reconcile(self) -> int:
         """Tells the desk every condition that is active now; those that it did not know become alerts. Returns their number."""

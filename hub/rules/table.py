@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,60 +11,126 @@ from numpy.typing import NDArray
 from hub.model.readings import Ints
 from hub.registry.snapshot import Registry
 from hub.rules.condition import ACTIVE, BREACH, CLEARING, NEXT, NORMAL, PENDING
+from hub.rules.kinds.kind import Memory
 from hub.rules.ruleset import Rule
 
 Bytes = NDArray[np.uint8]
 Slots = NDArray[np.int32]
 
+CHATTER_MS = 60_000
+CHATTER = 3
+"""ISA-18.2: a condition that came or went three times within a minute chatters. It stays open until a minute was quiet."""
 _OUT_OF_SCOPE = -(2**31) + 2**24  # stays negative after a rank is added
+_KEPT_FLAPS = 10_000
 
 
 @dataclass(slots=True)
 class Cells:
     """State of some devices under one rule, side by side: a copy to work on, or what is to be written back.
 
-    `state` (condition.py), `since_ms` (when the running delay began), `start_ms` (start of the latest episode; kept after it
-    ends so that no two episodes share one), `count` (readings in breach in a row, for `samples`)."""
+    `cell` (which ones, each once), `state` (condition.py), `since_ms` (when the running delay began), `start_ms` (start of the
+    latest episode; kept after it ends so that no two episodes share one), `count` (readings in breach in a row, for
+    `samples`), `memory` (of kinds that keep one), `flaps` (cell → its latest transitions, where there was one)."""
 
+    cell: NDArray[np.int64]
     state: Bytes
     since_ms: Ints
     start_ms: Ints
     count: Bytes
+    memory: Memory | None = None
+    flaps: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def fresh(size: int, memory: np.dtype[np.void] | None) -> Cells:
+        return Cells(
+            np.arange(size, dtype=np.int64),
+            np.zeros(size, np.uint8),
+            np.zeros(size, np.int64),
+            np.zeros(size, np.int64),
+            np.zeros(size, np.uint8),
+            None if memory is None else np.zeros(size, memory),
+        )
+
+    def take(self, index: NDArray[np.intp]) -> Cells:
+        memory = None if self.memory is None else self.memory[index]
+        return Cells(
+            self.cell[index],
+            self.state[index],
+            self.since_ms[index],
+            self.start_ms[index],
+            self.count[index],
+            memory,
+            self.flaps,
+        )
+
+
+class Kinds:
+    """Devices of each kind in a row: what lets a rule over whole kinds find a device's cell without a search."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.members = {
+            code: np.flatnonzero((registry.kind == code) & registry.active).astype(np.int32)
+            for code in range(len(registry.kinds))
+        }
+        self.rank = np.zeros(len(registry), np.int32)
+        for slots in self.members.values():
+            self.rank[slots] = np.arange(len(slots), dtype=np.int32)
 
 
 class RuleTable:
-    """One rule's cells for every device of the kinds that it watches, dense: `cell = offset[kind] + rank[slot]`."""
+    """Cells of one rule (or one override of it) for the devices `slots`, ascending; cell n belongs to `slot[n]`.
 
-    def __init__(self, order: int, rule: Rule, registry: Registry, rank: Slots, members: dict[int, Slots]) -> None:
+    How a cell is found: over whole kinds by counting (`cell = offset[kind] + rank[slot]`), over many devices by a list of all
+    slots, over few by a search.
+    """
+
+    def __init__(self, order: int, rule: Rule, slots: Slots, kinds: Kinds) -> None:
         self.order, self.rule, self.spec, self.run = order, rule, rule.spec, rule.run
+        self.inhibitable = bool(rule.inhibitors)
+        self._kind, self._rank = kinds.registry.kind, kinds.rank
+        self._offset: NDArray[np.int32] | None = None
+        self._list: NDArray[np.int32] | None = None
+        self.slot = slots
         wanted = rule.spec.device_kinds
-        self.offset = np.full(
-            len(registry.kinds) + 1, _OUT_OF_SCOPE, np.int32
-        )  # the last one answers for kind -1 (retired)
-        parts: list[Slots] = []
-        size = 0
-        for code, name in enumerate(registry.kinds):
-            if code in members and ("*" in wanted or name in wanted):
-                self.offset[code] = size
-                parts.append(members[code])
-                size += len(members[code])
-        self.slot = np.concatenate(parts) if parts else np.empty(0, np.int32)
-        self.cells = Cells(
-            np.zeros(size, np.uint8), np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.uint8)
-        )
+        whole = [c for c, name in enumerate(kinds.registry.kinds) if "*" in wanted or name in wanted]
+        if len(slots) == sum(len(kinds.members[c]) for c in whole):
+            self._offset = np.full(len(kinds.registry.kinds) + 1, _OUT_OF_SCOPE, np.int32)  # the last one: retired
+            size = 0
+            for code in whole:
+                self._offset[code] = size
+                size += len(kinds.members[code])
+            self.slot = np.concatenate([kinds.members[c] for c in whole]) if whole else slots
+        elif len(slots) * 8 >= len(kinds.registry):
+            self._list = np.full(len(kinds.registry), -1, np.int32)
+            self._list[slots] = np.arange(len(slots), dtype=np.int32)
+        self.cells = Cells.fresh(len(self.slot), rule.run.memory)
         self.awake = 0
-        self._rank, self._kind = rank, registry.kind
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it watches few devices: then the engine asks an index which rules a reading concerns, not each rule."""
+        return self._offset is None and self._list is None
 
     def cell_of(self, slot: Slots) -> NDArray[np.int32]:
         """Cells of the devices `slot`; negative where the rule does not watch the device."""
-        return self.offset[self._kind[slot]] + self._rank[slot]
+        if self._offset is not None:
+            return self._offset[self._kind[slot]] + self._rank[slot]
+        if self._list is not None:
+            return self._list[slot]
+        if not len(self.slot):
+            return np.full(len(slot), -1, np.int32)
+        at = np.minimum(np.searchsorted(self.slot, slot), len(self.slot) - 1)
+        return np.where(self.slot[at] == slot, at, -1).astype(np.int32)
 
-    def read(self, cell: NDArray[np.intp] | NDArray[np.int32]) -> Cells:
+    def read(self, cell: NDArray[np.int64] | NDArray[np.intp] | NDArray[np.int32]) -> Cells:
+        """A copy of the cells `cell`, each named once."""
         c = self.cells
-        return Cells(c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell])
+        memory = None if c.memory is None else c.memory[cell]
+        return Cells(cell.astype(np.int64), c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell], memory)
 
-    def write(self, cell: NDArray[np.intp] | NDArray[np.int32], new: Cells) -> None:
-        c = self.cells
+    def write(self, new: Cells) -> None:
+        c, cell = self.cells, new.cell
         self.awake += int(np.count_nonzero(new.state)) - int(np.count_nonzero(c.state[cell]))
         c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell] = (
             new.state,
@@ -71,32 +138,94 @@ class RuleTable:
             new.start_ms,
             new.count,
         )
+        if c.memory is not None and new.memory is not None:
+            c.memory[cell] = new.memory
+        if new.flaps:
+            c.flaps.update(new.flaps)
+            if len(c.flaps) > _KEPT_FLAPS:
+                newest = max(times[-1] for times in c.flaps.values())
+                c.flaps = {one: times for one, times in c.flaps.items() if newest - times[-1] < 2 * CHATTER_MS}
 
-    def step(self, cells: Cells, at: NDArray[np.intp], signal: Bytes, now_ms: Ints) -> tuple[Bytes, Bytes]:
-        """One step for the cells `at` (each at most once) given `signal` at `now_ms`. Changes `cells`; returns (before, after)."""
+    def leap(self, leap_ms: int, now_ms: int) -> None:
+        """Time leapt to `now_ms`: what was so long ago before is so long ago after it."""
+        c = self.cells
+        c.since_ms = leapt(c.since_ms, leap_ms, now_ms)
+        if c.memory is not None:
+            c.memory = leapt_memory(c.memory, leap_ms, now_ms)
+        c.flaps = {cell: tuple(min(t + leap_ms, now_ms) for t in times) for cell, times in c.flaps.items()}
+
+    def step(
+        self,
+        cells: Cells,
+        at: NDArray[np.intp],
+        signal: Bytes,
+        now_ms: Ints,
+        blocked: NDArray[np.bool_] | bool = False,
+    ) -> tuple[Bytes, Bytes, Sequence[int]]:
+        """One step for the cells `at` (each at most once) given `signal` at `now_ms`; where `blocked`, none is raised.
+
+        Changes `cells`; returns (before, after, which of `at` chatter with this step).
+        """
         run = self.run
         before, since, count = cells.state[at], cells.since_ms[at], cells.count[at]
-        breached = signal == BREACH
-        seen = np.minimum(count + breached, 255) if run.samples > 1 else count
+        seen = np.minimum(count + (signal == BREACH), 255) if run.samples > 1 else count
         enough = seen >= run.samples if run.samples > 1 else True
+        free = np.logical_not(blocked)
         held = np.where(
             before == PENDING,
-            (now_ms - since >= run.hold_ms) & enough,
+            (now_ms - since >= run.hold_ms) & enough & free,
             np.where(
                 before == CLEARING,
                 now_ms - since >= run.clear_hold_ms,
-                np.where(before == ACTIVE, run.clear_hold_ms == 0, run.hold_ms == 0 and run.samples <= 1),
+                np.where(before == ACTIVE, run.clear_hold_ms == 0, (run.hold_ms == 0 and run.samples <= 1) & free),
             ),
         )
         after = NEXT[before, signal, held.astype(np.intp)]
+        chatters = self._transitions(cells, at, before, after, since, now_ms)
         moved = after != before
         timed = moved & ((after == PENDING) | (after == CLEARING))
-        since = np.where(timed, now_ms, since)
         opens = moved & (before == NORMAL)
         start = cells.start_ms[at]
         cells.start_ms[at] = np.where(opens, np.maximum(now_ms, start + 1), start)
-        cells.since_ms[at] = since
+        cells.since_ms[at] = np.where(timed, now_ms, since)
         cells.state[at] = after
         if run.samples > 1:
             cells.count[at] = np.where(after == NORMAL, 0, seen)
-        return before, after
+        return before, after, chatters
+
+    def _transitions(
+        self, cells: Cells, at: NDArray[np.intp], before: Bytes, after: Bytes, since: Ints, now_ms: Ints
+    ) -> Sequence[int]:
+        """Remembers what begins and ends; keeps open (changing `after`) what would end for the third time in a minute."""
+        was, now = before >= ACTIVE, after >= ACTIVE
+        turns = np.flatnonzero(was != now)
+        if not len(turns):
+            return ()
+        chatters = []
+        for n in turns.tolist():
+            cell, t = int(cells.cell[at[n]]), int(now_ms[n])
+            times = cells.flaps.get(cell) or self.cells.flaps.get(cell, ())
+            asked = int(since[n]) if before[n] == CLEARING else t
+            often = sum(asked - one < CHATTER_MS for one in times) + 1 >= CHATTER
+            if was[n] and often and not (before[n] == CLEARING and t - int(since[n]) >= CHATTER_MS):
+                after[n] = CLEARING
+                continue
+            if often and now[n]:
+                chatters.append(n)
+            cells.flaps[cell] = (*times, t)[-CHATTER:]
+        return chatters
+
+
+def leapt(instants: Ints, leap_ms: int, now_ms: int) -> Ints:
+    """`instants` on the far side of a leap of time up to `now_ms`: as long ago as they were before it."""
+    return np.minimum(instants + leap_ms, now_ms) if leap_ms else instants
+
+
+def leapt_memory(memory: Memory, leap_ms: int, now_ms: int) -> Memory:
+    """A copy of a kind's memory with every time in it (`*_ms`, 0 = not yet) moved along."""
+    moved = memory.copy()
+    for name in memory.dtype.names or ():
+        if name.endswith("_ms"):
+            times = moved[name]
+            moved[name] = np.where(times != 0, np.minimum(times + leap_ms, now_ms), 0)
+    return moved

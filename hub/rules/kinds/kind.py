@@ -6,6 +6,7 @@ functions are pure but for the memory handed to them, vectorised, and never look
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -67,8 +68,7 @@ class Compiled:
     """A rule's `when`, ready to run.
 
     Without memory: `signals(values)` → CLEAR | BREACH | BETWEEN | UNKNOWN for each (NaN must give UNKNOWN); `breach(values)` is
-    True wherever `signals` would say BREACH; `dull` is an open interval (low, high) of values that surely are no breach, for
-    the fast path.
+    True wherever `signals` would say BREACH; `reach` = (lowest, highest) value that can be one, for the fast path.
 
     With memory (`memory` is its dtype): `judge(look, memory)` → signals for one wave, changing `memory` (copies, same order as
     `look`) in place; every screened reading of `quantity` and of `also` comes by, in order. `passing(memory, now_ms)` → signals
@@ -83,7 +83,7 @@ class Compiled:
     driven_by: Literal["values", "silence", "conditions"]
     signals: Callable[[Floats], Signals] | None = None
     breach: Callable[[Floats], NDArray[np.bool_]] | None = None
-    dull: tuple[float, float] | None = None
+    reach: tuple[float, float] = (-math.inf, math.inf)
     hold_ms: int = 0
     clear_hold_ms: int = 0
     samples: int = 1

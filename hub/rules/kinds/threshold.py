@@ -68,8 +68,8 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         result[np.isnan(values)] = UNKNOWN
         return result
 
-    dull = (-np.inf, limit) if upward else (limit, np.inf)
-    return _with_delays(when, signals, breach, limit, dull)
+    reach = (limit, np.inf) if upward else (-np.inf, limit)
+    return _with_delays(when, signals, breach, limit, reach)
 
 
 def _equals(when: When, quantity: Quantity) -> Compiled:
@@ -91,17 +91,15 @@ def _equals(when: When, quantity: Quantity) -> Compiled:
         result[np.isnan(values)] = UNKNOWN
         return result
 
-    return _with_delays(when, signals, breach, None, None)
+    return _with_delays(when, signals, breach, None, (float(targets.min()), float(targets.max())))
 
 
-def _with_delays(
-    when: When, signals: Any, breach: Any, limit: float | None, dull: tuple[float, float] | None
-) -> Compiled:
+def _with_delays(when: When, signals: Any, breach: Any, limit: float | None, reach: tuple[float, float]) -> Compiled:
     return Compiled(
         driven_by="values",
         signals=signals,
         breach=breach,
-        dull=dull,
+        reach=reach,
         hold_ms=int(when.hold_s * 1_000),
         clear_hold_ms=int(when.clear_hold_s * 1_000),
         samples=when.samples,
