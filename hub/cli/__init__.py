@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from hub.cli import check, decode, demo, journal, migrate, quarantine, registry, run, selftest, simulate, token
+from hub.cli import check, decode, demo, journal, migrate, quarantine, registry, rules, run, selftest, simulate, token
 
 GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     run.register,
@@ -20,4 +20,5 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     quarantine.register,
     token.register,
     registry.register,
+    rules.register,
 )

@@ -24,7 +24,8 @@ from hub.dispatch.policy import EscalationPolicy
 from hub.rules import diagram
 from hub.rules.entries import On, RuleEntry
 from hub.rules.kinds import KINDS
-from hub.rules.ruleset import _rules_of
+from hub.rules.ruleset import _rules_of, load_rules
+from hub.rules.testing import scenes
 from hub.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,7 +178,7 @@ def test_every_gridhub_command_and_option_exists(path: Path) -> None:
 def test_a_command_that_does_not_exist_is_found() -> None:
     assert objection(["decode", "--check", "--jsonl", "x"]) == ""
     assert objection(["journal", "tail", "-n", "5"]) == ""
-    assert objection(["rules", "test"]) == "no command 'rules'"
+    assert objection(["rulse", "test"]) == "no command 'rulse'"
     assert objection(["token", "forget"]) == "no command 'forget'"
     assert objection(["run", "--fast"]) == "no option --fast"
 
@@ -303,6 +304,8 @@ def test_every_yaml_block_is_one_that_the_hub_would_read(path: Path) -> None:
                 assert documents_wrong == []
         elif isinstance(data, dict) and set(data) == {"rules"}:
             assert _rules_of(document)[1] == []
+        elif isinstance(data, dict) and "scenes" in data:
+            assert scenes.of_document(document, load_rules(ROOT / "config" / "rules"))[1] == []
         elif isinstance(data, dict) and "severities" in data and {"P1", "P2", "P3", "P4"} <= set(data["severities"]):
             assert documents.check(EscalationPolicy, document, data)[1] == []
 
@@ -364,7 +367,6 @@ def test_both_readmes_show_the_same_commands_links_and_numbers() -> None:
 
 def test_the_figures_of_the_example_place_are_those_of_its_files() -> None:
     from hub.registry.loader import load
-    from hub.rules.ruleset import load_rules
 
     registry = load(ROOT / "config" / "registry")
     levels = [place.level for place in registry.places.values()]

@@ -1,0 +1,16 @@
+"""`gridhub rules`: try rules before they go live, and look at what is in force."""
+
+from __future__ import annotations
+
+import typer
+
+from hub.cli import rules_scenes
+
+group = typer.Typer(
+    help="Try rules on the engine that runs live: scenes, recorded data, shadow mode.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    rules_scenes.register(group)
+    app.add_typer(group, name="rules")
