@@ -37,6 +37,22 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("water_pressure_kpa", {"at_most": 140, "clear_above": 141, "during": {"holidays": "only"}}),
         ("temperature_c", {"at_least": 40, "during": {"from": "08:00"}}),
     ],
+    "state_change": [
+        ("door_open", {"to": True, "for_s": 60, "clear_hold_s": 5}),
+        ("door_open", {"to": True, "unless": {"quantity": "access_result", "equals": "granted", "within_s": 10}}),
+        (
+            "door_open",
+            {"to": True, "wait_s": 2, "unless": [{"quantity": "lock_state", "equals": ["unlocked", "unlocking"]}]},
+        ),
+        ("gate_state", {"from": "closed", "outside": {"days": "workdays", "from": "06:00", "to": "22:00"}}),
+        ("gate_state", {"from": ["closed", "closing"], "to": ["open", "opening"]}),
+    ],
+    "rate_of_change": [
+        ("temperature_c", {"rises": 1, "per": "s", "over_s": 6, "min_span_s": 3}),
+        ("temperature_c", {"rises": 5, "over_s": 240, "min_samples": 5, "clear_below": 2, "hold_s": 120}),
+        ("water_pressure_kpa", {"falls": 20, "over_s": 60, "clear_hold_s": 30}),
+        ("energy_import_kwh", {"changes": 10, "per": "h", "over_s": 3_600}),
+    ],
 }
 NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "threshold": [
@@ -65,6 +81,36 @@ NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("temperature_c", {"above": 5, "samples": 2, "during": {"from": "22:00"}}),
         ("temperature_c", {"above": 5, "hold_s": -1, "during": {"from": "22:00"}}),
     ],
+    "state_change": [
+        ("door_open", {}),
+        ("door_open", {"for_s": 60}),
+        ("door_open", {"to": "open"}),
+        ("gate_state", {"to": "ajar"}),
+        ("gate_state", {"to": []}),
+        ("temperature_c", {"to": True}),
+        ("gate_state", {"from": "open", "to": ["open", "closed"]}),
+        ("door_open", {"from": "yes"}),
+        ("access_result", {"to": ["granted", "denied", "unknown"]}),
+        ("door_open", {"to": True, "wait_s": 2}),
+        ("door_open", {"to": True, "unless": []}),
+        ("door_open", {"to": True, "unless": {"quantity": "door_open", "equals": False}}),
+        ("door_open", {"to": True, "unless": {"quantity": "acces", "equals": "granted"}}),
+        ("door_open", {"to": True, "unless": {"quantity": "access_result", "equals": "let in"}}),
+        ("door_open", {"to": True, "unless": {"quantity": "access_result", "equals": "granted", "within_s": 0}}),
+        ("door_open", {"to": True, "outside": {}}),
+    ],
+    "rate_of_change": [
+        ("temperature_c", {"over_s": 60}),
+        ("temperature_c", {"rises": 5}),
+        ("temperature_c", {"rises": 5, "falls": 5, "over_s": 60}),
+        ("temperature_c", {"rises": -5, "over_s": 60}),
+        ("temperature_c", {"rises": 5, "over_s": 60, "per": "minute"}),
+        ("temperature_c", {"rises": 5, "over_s": 60, "min_span_s": 90}),
+        ("temperature_c", {"rises": 5, "over_s": 60, "clear_below": 6}),
+        ("temperature_c", {"rises": 5, "over_s": 60, "min_samples": 13}),
+        ("smoke", {"rises": 5, "over_s": 60}),
+        ("lock_state", {"changes": 5, "over_s": 60}),
+    ],
 }
 every = pytest.mark.parametrize("name", sorted(KINDS))
 examples = pytest.mark.parametrize(
@@ -80,7 +126,7 @@ numbers = st.lists(
 )
 
 
-NOT_KINDS = {"__init__", "calendar", "kind", "limit"}
+NOT_KINDS = {"__init__", "calendar", "kind", "limit", "sampling"}
 """Files of hub/rules/kinds/ that are no kind: what kinds are made of."""
 
 
