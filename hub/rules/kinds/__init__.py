@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.rules.kinds import offline, schedule, state_change, threshold
+from hub.rules.kinds import correlate, offline, rate_of_change, schedule, state_change, threshold
 from hub.rules.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -10,7 +10,9 @@ KINDS: dict[str, Kind] = {
     for kind in (
         threshold.KIND,
         offline.KIND,
+        correlate.KIND,
         schedule.KIND,
+        rate_of_change.KIND,
         state_change.KIND,
     )
 }
