@@ -9,15 +9,17 @@ from sqlalchemy import Connection
 
 from hub.alerts import lifecycle
 from hub.alerts.drafting import Draft
+from hub.alerts.incidents import digest, sent
 from hub.alerts.lifecycle import HUB
 from hub.alerts.recording import Recorded, Recording
 from hub.errors import IllegalAction, NotAllowed, NotFound
-from hub.model.alerts import ACTIONS, Action, Actor, Alert
+from hub.model.alerts import ACTIONS, Action, Actor, Alert, Incident
 from hub.model.deliveries import Plan, Planner
 from hub.model.readings import QuarantineRow
-from hub.model.rules import ConditionEvent
-from hub.stores import alert_rows
+from hub.model.rules import ConditionEvent, RuleSpec
+from hub.stores import alert_rows, incident_rows
 from hub.stores.ledger import Ledger
+from hub.stores.outbox import new_row
 from hub.telemetry import LOOP_ERRORS, log
 
 ACTING_ROLES = ("grid_worker", "station", "officer", "admin")
@@ -25,6 +27,7 @@ SAME_CALL_MS = 30_000
 """A second call for reinforcement by the same person within this time is the same call: a double tap, a retried request."""
 
 _TIMER_BATCH = 100
+_DIGEST_BATCH = 20
 _PLAN_AGAIN_MS = 10_000
 _SHORTEN_EVERY = 100
 
@@ -33,7 +36,8 @@ class Desk:
     """Thread-safe. Every method is one transaction (`run_timers`: several) and raises `Unavailable` while the ledger is away.
 
     After a commit `on_change` is told the highest change number, and `on_outbox` that something may be due for sending.
-    Both are called in the caller's thread and must not block.
+    Both are called in the caller's thread and must not block. `find_rule` gives a rule of the set in force by its id: the work
+    order for a source that flaps is an alert of the rule `chatter`; where there is no such rule there are no work orders.
     """
 
     def __init__(
@@ -43,11 +47,13 @@ class Desk:
         *,
         on_change: Callable[[int], None] = lambda change: None,
         on_outbox: Callable[[], None] = lambda: None,
+        find_rule: Callable[[str], RuleSpec | None] = lambda rule_id: None,
     ) -> None:
         self._ledger = ledger
         self._planner = planner
         self._on_change = on_change
         self._on_outbox = on_outbox
+        self._find_rule = find_rule
         self._quarantined = 0
 
     def record(
@@ -70,7 +76,7 @@ class Desk:
             draft = Draft(self._planner, now_ms)
             counts: dict[str, int] = {}
             if events:
-                recording = Recording(connection, events, draft)
+                recording = Recording(connection, events, draft, self._find_rule)
                 for event in events:
                     recording.apply(event)
                 counts = recording.counts
@@ -138,7 +144,7 @@ class Desk:
         draft.follow(alert, now_ms, "reinforce", lambda: self._planner.reinforced(alert, nth, now_ms))
 
     def run_timers(self, now_ms: int) -> int:
-        """Runs the escalation steps that are due. Returns how many. Several hubs may do this at the same time.
+        """Runs the escalation steps and the digests that are due. Returns how many. Several hubs may do this at the same time.
 
         What another hub (or a person's tap) has locked is left to it, or to the next call.
         """
@@ -148,7 +154,19 @@ class Desk:
             self._announce(change, deliveries)
             ran += handled
             skipped = handled < found or found < _TIMER_BATCH
+        while (sent := self._ledger.transact(lambda tx: self._run_digests(tx, now_ms)))[0]:
+            self._announce(0, sent[1])
+            ran += sent[0]
         return ran
+
+    def _run_digests(self, connection: Connection, now_ms: int) -> tuple[int, int]:
+        """Plans the messages to all for incidents whose window has ended; how many incidents, how many deliveries."""
+        draft = Draft(self._planner, now_ms)
+        due = incident_rows.due(connection, now_ms, _DIGEST_BATCH)
+        for incident in due:
+            _tell_together(draft, incident, incident_rows.bundled(connection, incident))
+        alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+        return len(due), len(draft.sheet.planned)
 
     def _run_some(self, connection: Connection, now_ms: int) -> tuple[int, int, int, int]:
         due = alert_rows.due_timers(connection, now_ms, _TIMER_BATCH)
@@ -217,6 +235,28 @@ def _escalate(draft: Draft, alert: Alert, number: int, step: int) -> None:
         alert = replace(alert, escalation_level=max(alert.escalation_level, step))
         draft.note(alert, now_ms, HUB, "escalated", {"step": step, "deliveries": len(plan.deliveries)})
     draft.follow(alert, now_ms, f"step:{step}", lambda: plan)
+
+
+def _tell_together(draft: Draft, incident: Incident, alerts: Sequence[Alert]) -> None:
+    """One message for each receiver about all that came while the window of `incident` ran."""
+    draft.sheet.incidents[incident.id] = sent(incident)
+    draft.sheet.changed_incidents.add(incident.id)
+    plans: list[tuple[Alert, Plan]] = []
+    for alert in alerts:
+        try:
+            plans.append((alert, draft.planner.raised(alert, draft.now_ms)))
+        except Exception as error:  # the others are told all the same
+            log.exception("desk.planning_failed", alert=alert.id, why="digest")
+            LOOP_ERRORS.labels(loop="desk.planning").inc()
+            gap = {"why": "digest", "gaps": [f"planning failed: {error!r}"]}
+            draft.note(alert, draft.now_ms, HUB, "gap", gap, moves=False)
+    deliveries = digest(incident, plans, draft.now_ms)
+    for new in deliveries:
+        severity = next(alert.severity for alert in alerts if alert.id == new.alert_id)
+        draft.sheet.deliver(new_row(new, severity, draft.now_ms))
+    if deliveries:
+        detail = {"incident": incident.id, "alerts": len(alerts), "deliveries": len(deliveries)}
+        draft.note(alerts[0], draft.now_ms, HUB, "digest", detail, moves=False)
 
 
 def _who(actor: Actor, reason: str) -> dict[str, str]:

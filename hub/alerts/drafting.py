@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from hub.alerts.incidents import is_withheld
 from hub.alerts.lifecycle import HUB, both, settled
 from hub.model.alerts import Alert
 from hub.model.deliveries import Plan, Planner
@@ -57,14 +58,20 @@ class Draft:
         return True
 
     def follow(self, alert: Alert, at_ms: int, why: str, ask: Callable[[], Plan]) -> Plan:
-        """Puts the planner's answer on the sheet. A planner that fails costs a gap in the audit, never the alert itself."""
+        """Puts the planner's answer on the sheet. A planner that fails costs a gap in the audit, never the alert itself.
+
+        An alert that is told together with others keeps its timers; its message is left to the digest of its incident.
+        """
+        if is_withheld(alert, why):
+            return Plan()
         try:
             plan = ask()
         except Exception as error:  # whatever it is: the other alarms of this batch must go out
             log.exception("desk.planning_failed", alert=alert.id, why=why)
             LOOP_ERRORS.labels(loop="desk.planning").inc()
             plan = Plan(gaps=(f"planning failed: {error!r}",))
-        for new in plan.deliveries:
+        bundled = why == "raised" and alert.bundled_until_ms is not None
+        for new in () if bundled else plan.deliveries:
             told = replace(new, transition=of_occurrence(new.transition, alert.occurrences))
             self.sheet.deliver(new_row(told, alert.severity, self.now_ms))
         for timer in plan.timers:

@@ -14,7 +14,7 @@ from hub.i18n import _
 from hub.model.alerts import Action, AlarmState, Alert, CaseState, Subject
 from hub.model.rules import ConditionEvent
 
-AlarmEvent = Literal["raised", "returned", "returned_held", "acknowledged", "closed"]
+AlarmEvent = Literal["raised", "returned", "returned_held", "withdrawn", "acknowledged", "closed"]
 CaseEvent = Literal["raised", "acknowledge", "on_scene", "reinforce", "false_alarm", "close", "settled"]
 
 ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
@@ -22,6 +22,7 @@ ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
         "raised": "active_unacked",
         "returned": "returned_unacked",
         "returned_held": "latched",
+        "withdrawn": "normal",  # nothing watches it any more
         "acknowledged": "active_acked",
         "closed": "active_acked",  # a false alarm: the device still says it, and goes on to be believed about that
     },
@@ -29,6 +30,7 @@ ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
         "raised": "active_unacked",  # an old acknowledgement cannot silence a new fire
         "returned": "normal",
         "returned_held": "latched",
+        "withdrawn": "normal",
         "acknowledged": "active_acked",
         "closed": "active_acked",
     },
@@ -36,6 +38,7 @@ ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
         "raised": "active_unacked",
         "returned": "returned_unacked",
         "returned_held": "latched",
+        "withdrawn": "normal",
         "acknowledged": "normal",
         "closed": "normal",
     },
@@ -43,6 +46,7 @@ ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
         "raised": "active_unacked",
         "returned": "latched",
         "returned_held": "latched",
+        "withdrawn": "normal",
         "acknowledged": "latched",  # only a person's close or false alarm releases it
         "closed": "normal",
     },
@@ -50,6 +54,7 @@ ALARM: Final[dict[AlarmState, dict[AlarmEvent, AlarmState]]] = {
         "raised": "active_unacked",
         "returned": "normal",
         "returned_held": "normal",
+        "withdrawn": "normal",
         "acknowledged": "normal",
         "closed": "normal",
     },
@@ -108,6 +113,9 @@ ACTIVE: Final[frozenset[AlarmState]] = frozenset({"active_unacked", "active_acke
 HUB: Final = "hub"
 SETTLED: Final = "returned to normal and acknowledged"
 TEST_OVER: Final = "test over"
+WITHDRAWN: Final = "the rule was removed or changed"
+HEARTBEAT: Final = "heartbeat"
+"""Quantity of the hub's own heartbeat: one test alert that beats for ever, and is never closed for being over."""
 _LONGEST_REASON = 500
 
 REFUSALS: Final[dict[str, tuple[str, str]]] = {
@@ -214,6 +222,7 @@ def raised_again(alert: Alert, event: ConditionEvent) -> Alert:
         on_scene_by=None,
         returned_at_ms=None,
         rule_version=rule.version,
+        chattering=False,
         severity=rule.severity,
         title_zh=rule.name.zh,
         title_en=rule.name.en,
@@ -242,19 +251,39 @@ def returned(alert: Alert, event: ConditionEvent) -> Alert:
     return replace(
         alert,
         alarm_state=state,
+        chattering=False,
         returned_at_ms=event.at_ms,
         last_event_ms=max(alert.last_event_ms, event.at_ms),
         position=event.position,
     )
 
 
+def withdrawn(alert: Alert, event: ConditionEvent) -> Alert:
+    """`alert` after its rule was taken away: closed with the reason. A P1 loses its condition, its case waits for a person.
+
+    So does a case for which somebody stands on scene: only a person ends that.
+    """
+    held = alert.live and alert.severity == "P1" and not alert.test
+    after = replace(
+        alert,
+        alarm_state=ALARM[alert.alarm_state]["returned_held" if held else "withdrawn"],
+        chattering=False,
+        returned_at_ms=event.at_ms,
+        last_event_ms=max(alert.last_event_ms, event.at_ms),
+        position=event.position,
+    )
+    if not alert.live or held or _case(alert, "settled") in OPEN:
+        return after
+    return _ended(replace(after, case_state=_case(alert, "settled")), HUB, event.at_ms, event.reason or WITHDRAWN)
+
+
 def settled(alert: Alert, at_ms: int) -> Alert | None:
     """`alert` closed by the hub itself, when nothing is left to do; else None.
 
     That is: returned to normal and acknowledged with nobody on scene (never P1, never a latched one), or the hub's own
-    test fire that has ended.
+    test fire that has ended (but not its heartbeat, which will beat again).
     """
-    test_over = alert.test and alert.alarm_state not in ACTIVE
+    test_over = alert.test and alert.alarm_state not in ACTIVE and alert.quantity != HEARTBEAT
     if not alert.live or not (test_over or alert.alarm_state == "normal"):
         return None
     to = "closed" if test_over else _case(alert, "settled")

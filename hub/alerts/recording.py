@@ -1,4 +1,6 @@
-"""Applies what the rules found to the alerts: raised, raised again, returned, test pressed. Each episode exactly once.
+"""Applies what the rules found to the alerts: raised, raised again, returned, flapping, withdrawn, test pressed.
+
+Each episode exactly once.
 
 An event may come any number of times (a replayed journal, a retried transaction, two hubs): the `episodes` table knows
 every episode by its deterministic id, so what was recorded is skipped. Journal positions are not compared for that: they
@@ -7,19 +9,28 @@ mean nothing once a journal was replaced or lost its tail, and skipping wrongly 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
 from hub.alerts import lifecycle
 from hub.alerts.drafting import Draft
+from hub.alerts.evidence import read, written
+from hub.alerts.incidents import grouped, may_group, place_of
 from hub.alerts.lifecycle import ACTIVE, HUB
-from hub.model.alerts import Alert, Subject
-from hub.model.rules import ConditionEvent
-from hub.stores import alert_rows
+from hub.model.alerts import Alert, Incident, Subject
+from hub.model.rules import ConditionEvent, RuleSpec, alert_id
+from hub.stores import alert_rows, incident_rows
 from hub.stores.alert_rows import Entry, Episode
 from hub.telemetry import LOOP_ERRORS, log
+
+CHATTER = "chatter"
+"""Id of the rule whose alert is the work order for a source that flaps."""
+
+
+_COUNTED = ("raised", "repeated", "returned", "closed", "tests", "chattering", "withdrawn", "known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,8 @@ class Recorded:
     returned: int = 0
     closed: int = 0
     tests: int = 0
+    chattering: int = 0
+    withdrawn: int = 0
     known: int = 0
     change: int = 0
     deliveries: int = 0
@@ -39,13 +52,23 @@ class Recorded:
 class Recording:
     """The state that one transaction works on: the alerts and episodes that its events touch, locked and read."""
 
-    def __init__(self, connection: Connection, events: Sequence[ConditionEvent], draft: Draft) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        events: Sequence[ConditionEvent],
+        draft: Draft,
+        find_rule: Callable[[str], RuleSpec | None] = lambda rule_id: None,
+    ) -> None:
+        self._connection = connection
         self._draft = draft
         self._sheet = draft.sheet
-        self.counts = dict.fromkeys(("raised", "repeated", "returned", "closed", "tests", "known"), 0)
+        self._find_rule = find_rule
+        self.counts = dict.fromkeys(_COUNTED, 0)
         ids = {_episode_id(event) for event in events}
+        ids |= {_order_id(event) for event in events if event.kind == "chatter"}
         touched = {known.alert_id for known in alert_rows.episodes_by_id(connection, ids).values()} - {None}
-        touched |= set(alert_rows.live_ids(connection, {e.rule.id for e in events}, {e.device for e in events}))
+        rules = {e.rule.id for e in events} | {CHATTER for e in events if e.kind == "chatter"}
+        touched |= set(alert_rows.live_ids(connection, rules, {e.device for e in events}))
         for alert in alert_rows.locked(connection, filter(None, touched)):
             self._sheet.alerts[alert.id] = alert
         # Read again, now under the locks: another hub may have recorded the same events a moment ago.
@@ -56,32 +79,98 @@ class Recording:
 
     def apply(self, event: ConditionEvent) -> None:
         known = self._sheet.episodes.get(_episode_id(event))
-        if event.kind == "cleared":
-            self._cleared(event, known)
+        if event.kind in ("cleared", "withdrawn"):
+            self._ended(event, known)
         elif known is not None:
             self.counts["known"] += 1
         elif event.kind == "test":
             self._pressed(event)
+        elif event.kind == "chatter":
+            self._chattered(event)
         else:
             self._raised(event)
 
-    def _raised(self, event: ConditionEvent) -> None:
+    def _raised(self, event: ConditionEvent) -> Alert:
         draft = self._draft
         before = self._sheet.alerts.get(self._live.get((event.rule.id, event.device), ""))
         if before is None:
-            after = lifecycle.opened(event, self._subject(event))
+            subject = self._subject(event)
+            after = self._in_incident(lifecycle.opened(event, subject), place_of(subject), event.at_ms)
             self._live[event.rule.id, event.device] = after.id
             action = "raised"
         else:
             self._end_episode(before.id, event.at_ms)  # its end was never heard of; the new one begins
-            after = lifecycle.raised_again(before, event)
+            after = self._in_incident(lifecycle.raised_again(before, event), None, event.at_ms, event)
             action = "raised_again"
         self.counts["raised" if before is None else "repeated"] += 1
         self._begin_episode(event, after.id)
-        draft.change(before, after, event.at_ms, HUB, action, value=after.value, position=event.position)
+        together = {} if after.bundled_until_ms is None else {"told_at_ms": after.bundled_until_ms}
+        draft.change(before, after, event.at_ms, HUB, action, value=after.value, position=event.position, **together)
         draft.follow(after, event.at_ms, "raised", lambda: draft.planner.raised(after, draft.now_ms))
+        return after
 
-    def _cleared(self, event: ConditionEvent, known: Episode | None) -> None:
+    def _in_incident(self, alert: Alert, place: str | None, at_ms: int, event: ConditionEvent | None = None) -> Alert:
+        """`alert` with its incident, if it is of those that are grouped. `place` None: found out from `event` when needed."""
+        told_alone = replace(alert, bundled_until_ms=None)
+        if not may_group(alert):
+            return told_alone
+        window_ms = self._window_ms(alert)
+        if window_ms <= 0:
+            return told_alone
+        known = self._incident(alert.incident_id) if alert.incident_id is not None else None
+        if place is None and known is None and event is not None:
+            place = place_of(self._subject(event))
+        if known is None:
+            if not place:
+                return told_alone
+            known = self._open_incident(alert.rule_id, place)
+        found = grouped(alert, known, place=place or "", window_ms=window_ms, at_ms=at_ms)
+        self._sheet.incidents[found.incident.id] = found.incident
+        (self._sheet.new_incidents if found.new else self._sheet.changed_incidents).add(found.incident.id)
+        return found.alert
+
+    def _incident(self, incident_id: str) -> Incident | None:
+        return self._sheet.incidents.get(incident_id) or incident_rows.by_id(self._connection, incident_id)
+
+    def _open_incident(self, rule_id: str, place: str) -> Incident | None:
+        """The latest open incident of this cause and place: of this transaction, else as stored."""
+        here = [i for i in self._sheet.incidents.values() if i.live and i.rule_id == rule_id and i.place == place]
+        if here:
+            return max(here, key=lambda incident: incident.opened_at_ms)
+        return incident_rows.latest_open(self._connection, rule_id, place)
+
+    def _window_ms(self, alert: Alert) -> int:
+        try:
+            return self._draft.planner.window_ms(alert)
+        except Exception:  # told by itself: too many messages are better than one too few
+            log.exception("desk.window_failed", alert=alert.id)
+            LOOP_ERRORS.labels(loop="desk.planning").inc()
+            return 0
+
+    def _chattered(self, event: ConditionEvent) -> None:
+        """Marks the alert of a condition that flaps, and opens a work order for its source unless one is open."""
+        self.counts["chattering"] += 1
+        alert = self._sheet.alerts.get(self._live.get((event.rule.id, event.device), ""))
+        self._begin_episode(event, alert.id if alert else None)
+        evidence = read(written(event.evidence))
+        detail = {"reason": event.reason, "evidence": evidence, "position": event.position}
+        if alert is not None:
+            self._draft.change(alert, replace(alert, chattering=True), event.at_ms, HUB, "chatter", **detail)
+        else:
+            about = {"rule": event.rule.id, "device": event.device, **detail}
+            self._sheet.entries.append(Entry(None, event.at_ms, HUB, "chatter", detail=about))
+        rule = self._find_rule(CHATTER)
+        if rule is None or not rule.enabled or event.canary or event.rule.id == CHATTER:
+            return
+        order = self._sheet.alerts.get(self._live.get((CHATTER, event.device), ""))
+        if order is not None:
+            self._draft.note(order, event.at_ms, HUB, "chatter", {"rule": event.rule.id, "reason": event.reason})
+        elif _order_id(event) not in self._sheet.episodes:
+            # An order is no condition that could end by itself: nothing is left open for the rules to take up.
+            order = self._raised(_order(event, rule, {"rule": event.rule.id, **evidence}))
+            self._end_episode(order.id, event.at_ms)
+
+    def _ended(self, event: ConditionEvent, known: Episode | None) -> None:
         draft = self._draft
         if known is None:
             alert = self._stranger(event)
@@ -91,6 +180,9 @@ class Recording:
             self.counts["known"] += 1
             return
         self._end_episode(alert.id, event.at_ms)
+        if event.kind == "withdrawn":
+            self._withdrawn(alert, event)
+            return
         after = lifecycle.returned(alert, event)
         self.counts["returned"] += 1
         draft.change(alert, after, event.at_ms, HUB, "returned", value=event.value, position=event.position)
@@ -99,6 +191,17 @@ class Recording:
             del self._live[after.rule_id, after.device_id]
         elif after.live:
             draft.follow(after, event.at_ms, "returned", lambda: draft.planner.returned(after, draft.now_ms))
+
+    def _withdrawn(self, alert: Alert, event: ConditionEvent) -> None:
+        draft = self._draft
+        after = lifecycle.withdrawn(alert, event)
+        self.counts["withdrawn"] += 1
+        reason = event.reason or lifecycle.WITHDRAWN
+        draft.change(alert, after, event.at_ms, HUB, "withdrawn", reason=reason, position=event.position)
+        if alert.live and not after.live:
+            self.counts["closed"] += 1
+            del self._live[after.rule_id, after.device_id]
+            draft.follow(after, event.at_ms, "closed", lambda: draft.planner.closed(after, draft.now_ms))
 
     def _stranger(self, event: ConditionEvent) -> Alert | None:
         """The alert that the end of an unknown episode means: the live, active one, unless the event is older than it.
@@ -118,12 +221,19 @@ class Recording:
 
     def _begin_episode(self, event: ConditionEvent, alert_id: str | None) -> None:
         key = _episode_id(event)
-        cleared_at_ms = None if alert_id else event.at_ms
+        holds = event.kind == "raised" and alert_id is not None
         self._sheet.episodes[key] = Episode(
-            key, alert_id, event.rule.id, event.device, event.episode_start_ms, event.at_ms, cleared_at_ms
+            key,
+            alert_id,
+            event.rule.id,
+            event.device,
+            event.episode_start_ms,
+            event.at_ms,
+            None if holds else event.at_ms,
+            written(event.evidence),
         )
         self._sheet.new_episodes.add(key)
-        if alert_id:
+        if holds and alert_id is not None:
             self._open[alert_id] = key
 
     def _end_episode(self, alert_id: str, at_ms: int) -> None:
@@ -141,5 +251,23 @@ class Recording:
             return Subject()
 
 
+def _order(event: ConditionEvent, rule: RuleSpec, evidence: Mapping[str, Any]) -> ConditionEvent:
+    """The work order for the source of the flapping `event`, as something that the rule `chatter` found."""
+    return replace(
+        event,
+        kind="raised",
+        rule=rule,
+        episode_start_ms=event.at_ms,
+        quantity=rule.quantity,
+        value=True,
+        threshold=None,
+        evidence=evidence,
+    )
+
+
+def _order_id(event: ConditionEvent) -> str:
+    return alert_id(CHATTER, event.device, event.at_ms)
+
+
 def _episode_id(event: ConditionEvent) -> str:
-    return f"test:{event.alert_id}" if event.kind == "test" else event.alert_id
+    return f"{event.kind}:{event.alert_id}" if event.kind in ("test", "chatter") else event.alert_id

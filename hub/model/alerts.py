@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 from hub.model.rules import Severity
@@ -43,6 +44,7 @@ class Subject:
     place_en: str = ""
     lat: float | None = None
     lon: float | None = None
+    building: str = ""  # code of the building; not copied, it groups alerts into incidents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,57 @@ class Alert:
     last_event_ms: int = 0
     change: int = 0  # grows with every change of any alert; the live stream resumes from it
     position: int = -1
+    chattering: bool = False  # the condition flaps: it ends only after a minute of quiet
+    incident_id: str | None = None
+    bundled_until_ms: int | None = None  # told at that time, in one message with others of its incident; None = told by itself
+
+    @property
+    def is_lead(self) -> bool:
+        """Whether this alert opened its incident."""
+        return self.incident_id == incident_id(self.id)
+
+
+def incident_id(first_alert: str) -> str:
+    """Deterministic identity of the incident that the alert `first_alert` opens."""
+    return blake2b(f"incident:{first_alert}".encode(), digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Alerts of P3 or P4 with one cause (rule) at one place (building, else grid) that came soon after each other.
+
+    `window_at_ms` is when its present window began; what comes while a window runs is told in one message at
+    `digest_due_ms`. `digests` were sent so far. `alerts` counts every alert that joined.
+    """
+
+    id: str
+    rule_id: str
+    place: str
+    grid: str
+    station: str
+    severity: Severity
+    title_zh: str
+    title_en: str
+    first_alert: str
+    opened_at_ms: int
+    last_at_ms: int
+    window_at_ms: int
+    alerts: int = 1
+    digests: int = 0
+    digest_due_ms: int | None = None
+    live: bool = True
+    closed_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One time that an alert's condition began to hold, and what the rule saw then (`evidence`, as JSON)."""
+
+    id: str
+    start_ms: int
+    raised_at_ms: int
+    cleared_at_ms: int | None
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.model.alerts import Alert
+from hub.model.alerts import Alert, Incident
 from hub.model.deliveries import NewTimer
 from hub.model.readings import QuarantineRow
+from hub.stores import incident_rows
 from hub.stores.ledger import Ledger
 from hub.stores.schema import alerts, audit, cursors, deliveries, episodes, quarantine, timers
 
@@ -23,7 +24,10 @@ _QUARANTINE_ROWS = 10_000
 
 
 class Episode(NamedTuple):
-    """One time that a condition began to hold; `alert_id` is the alert it belongs to (None: a pressed test button)."""
+    """One time that a condition began to hold; `alert_id` is the alert it belongs to (None: a pressed test button).
+
+    `evidence` (a JSON object) is written with a new one and never read back here.
+    """
 
     id: str
     alert_id: str | None
@@ -32,6 +36,7 @@ class Episode(NamedTuple):
     start_ms: int
     raised_at_ms: int
     cleared_at_ms: int | None
+    evidence: str | None = None
 
 
 class Entry(NamedTuple):
@@ -71,6 +76,9 @@ class Sheet:
     episodes: dict[str, Episode] = field(default_factory=dict)
     new_episodes: set[str] = field(default_factory=set)
     cleared_episodes: set[str] = field(default_factory=set)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    new_incidents: set[str] = field(default_factory=set)
+    changed_incidents: set[str] = field(default_factory=set)
     deliveries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by alert
     cancels: list[Cancel] = field(default_factory=list)
     timers: dict[str, dict[int, NewTimer]] = field(default_factory=dict)  # by alert, then step
@@ -106,6 +114,7 @@ class Sheet:
 
 
 _ALERT_COLUMNS = tuple(column.name for column in alerts.columns)
+_EPISODE = tuple(episodes.c[name] for name in Episode._fields if name != "evidence")
 _UPDATE_ALERT = update(alerts).where(alerts.c.id == bindparam("key"))
 _CLEAR_EPISODE = update(episodes).where(episodes.c.id == bindparam("key"))
 _MOVE_CURSOR = update(cursors).where(cursors.c.consumer == bindparam("key"))
@@ -141,7 +150,7 @@ def locked(connection: Connection, ids: Iterable[str], *, skip_locked: bool = Fa
 
 
 def episodes_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Episode]:
-    statement = select(episodes).where(episodes.c.id.in_(bindparam("ids", expanding=True)))
+    statement = select(*_EPISODE).where(episodes.c.id.in_(bindparam("ids", expanding=True)))
     return {
         row.id: Episode(*row)
         for part in _chunks(sorted(set(ids)))
@@ -151,7 +160,7 @@ def episodes_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Epis
 
 def open_episodes(connection: Connection, alert_ids: Iterable[str]) -> dict[str, Episode]:
     """Episodes of these alerts that have not cleared, by their own id."""
-    statement = select(episodes).where(
+    statement = select(*_EPISODE).where(
         episodes.c.alert_id.in_(bindparam("ids", expanding=True)), episodes.c.cleared_at_ms.is_(None)
     )
     return {
@@ -216,7 +225,12 @@ def move_cursor(connection: Connection, consumer: str, journal: str, position: i
 
 def write(ledger: Ledger, connection: Connection, sheet: Sheet, now_ms: int) -> int:
     """Writes `sheet`. Returns the highest audit number, which is the change number of what moved last; 0 if none."""
+    over = [sheet.alerts[key] for key in sheet.changed if not sheet.alerts[key].live]
+    ended = sorted({alert.incident_id for alert in over if alert.incident_id is not None})
+    incident_rows.lock(connection, ended)
     change = _write_alerts(ledger, connection, sheet) if sheet.entries else 0
+    incident_rows.write(connection, sheet.incidents, new=sheet.new_incidents, changed=sheet.changed_incidents)
+    incident_rows.close_ended(connection, ended, now_ms)
     _cancel_queued(connection, sheet.cancels)
     _write_timers(connection, sheet, now_ms)
     add_deliveries(connection, sheet.planned)

@@ -23,7 +23,7 @@ BEGUN_LEASE_MS = 60_000
 
 _COLUMNS = (
     "id", "alert_id", "transition", "recipient", "channel", "target", "locale", "severity", "due_at_ms", "attempts",
-    "needed_while", "created_at_ms",
+    "needed_while", "created_at_ms", "about",
 )  # fmt: skip
 _WAITING = ("queued", "sending")
 _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until_ms": None}
@@ -228,6 +228,7 @@ def new_row(new: NewDelivery, severity: str, now_ms: int) -> dict[str, Any]:
         "attempts": 0,
         "created_at_ms": now_ms,
         "due_at_ms": new.due_at_ms,
+        "about": new.about or None,
     }
 
 

@@ -79,12 +79,17 @@ class PlainPlanner:
 
     broken: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    window: int = 0  # ms for which P3 and P4 of one cause and place are told together; 0 = each by itself
 
     def subject(self, event: ConditionEvent) -> Subject:
         self._called("subject")
         return Subject(
             device_kind="smoke_alarm", place="b1", grid=GRID, station=STATION, place_zh="一号楼", place_en="Building 1"
         )
+
+    def window_ms(self, alert: Alert) -> int:
+        self._called("window_ms")
+        return self.window
 
     def raised(self, alert: Alert, now_ms: int) -> Plan:
         self._called("raised")
