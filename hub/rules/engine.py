@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.model.quantities import BY_CODE, CODE
+from hub.model.quantities import BY_CODE, CODE, WANTED
 from hub.model.readings import Ints, Quality, ReadingBatch
 from hub.model.rules import ConditionEvent, EventKind
 from hub.registry.snapshot import Registry
@@ -28,6 +28,8 @@ from hub.rules.scope import Members, shared_out
 from hub.rules.table import Bytes, Cells, Kinds, RuleTable, Slots, leapt, leapt_memory
 
 _ONLINE = CODE["online"]
+_SAID_TO_IT = np.isin(np.arange(len(BY_CODE)), [CODE[wanted] for wanted in WANTED.values()])
+"""Quantities of commands: others said them to the device, which may be dead."""
 _NOT_FOR_RULES = int(Quality.DUPLICATE | Quality.HISTORY | Quality.IMPLAUSIBLE)
 _MAY_RAISE_LATE = np.array([bool(q.alarm) for q in BY_CODE])
 _PLAIN, _RAISE_ONLY, _SKIP, _TEST = range(4)
@@ -311,7 +313,7 @@ class Engine:
         own = np.flatnonzero(online & (batch.slot == self._hub))
         if len(own):
             found.deaf = bool(gone[own[-1]])
-        alive = ~gone & ((batch.quality & Quality.RETAINED) == 0)
+        alive = ~gone & ~_SAID_TO_IT[batch.quantity] & ((batch.quality & Quality.RETAINED) == 0)
         if alive.any():
             found.heard = (batch.slot[alive], batch.received_at_ms[alive])
         any_gone = bool(gone.any())
