@@ -33,6 +33,7 @@ from hub.registry.snapshot import Registry
 __all__ = ["EscalationPolicy", "StandardPlanner", "load_policy"]
 
 SIREN = "siren"
+HEARTBEAT = "heartbeat"
 TEST_CHANNELS = (CONSOLE, "webhook")
 """A test alert proves the way to the station's own receivers; it wakes nobody and sounds nothing."""
 
@@ -77,6 +78,7 @@ class StandardPlanner:
         device = registry.find(event.device)
         spot = spot_of(registry, event.device)
         name = place_text(registry, spot.place)
+        building = next((p.code for p in path_of(registry, spot.place) if p.level == "building"), "")
         lat, lon = registry.position(device.slot) if device else (None, None)
         return Subject(
             device_kind=device.kind if device else "unknown",
@@ -87,10 +89,14 @@ class StandardPlanner:
             place_en=name.en,
             lat=lat,
             lon=lon,
+            building=building,
         )
 
+    def window_ms(self, alert: Alert) -> int:
+        return self._policy.incidents.window_s * 1_000
+
     def raised(self, alert: Alert, now_ms: int) -> Plan:
-        ladder = self._policy.ladder(alert.severity)
+        ladder = self._policy.ladder_of(alert)
         if alert.test:
             return self._test(alert, "raised", now_ms)
         found = self._reach(alert, ladder.steps[0], now_ms)
@@ -99,7 +105,7 @@ class StandardPlanner:
 
     def step(self, alert: Alert, step: int, now_ms: int) -> Plan:
         """Steps 1 … n are the rungs of the ladder, every later number is one more repeat for everybody told so far."""
-        ladder = self._policy.ladder(alert.severity)
+        ladder = self._policy.ladder_of(alert)
         if alert.test or not alert.live or step < 1:
             return Plan()
         transition, every = f"step:{step}", ladder.every_contact
@@ -154,7 +160,8 @@ class StandardPlanner:
         found += Reached((console_of(registry, spot, self._locale),))
         due_ms = now_ms + FALLBACK_AFTER_MS
         needed: Literal["always", "live"] = "always" if delivery.needed_while == "always" else "live"
-        return _deliveries(alert, delivery.transition, found, due_ms, needed, every_contact=True)
+        following = _deliveries(alert, delivery.transition, found, due_ms, needed, every_contact=True)
+        return tuple(replace(each, about=delivery.about or "") for each in following)
 
     def _stand_in(self, registry: Registry, alert: Alert, delivery: Delivery, ways: Ways) -> Reached:
         spot = _spot(alert)
@@ -217,7 +224,7 @@ class StandardPlanner:
     def _afterwards(self, alert: Alert, transition: str, now_ms: int, *, but: tuple[str, ...] = ()) -> Plan:
         if alert.test:
             return self._test(alert, transition, now_ms)
-        found = self._told(alert, self._policy.ladder(alert.severity), now_ms)
+        found = self._told(alert, self._policy.ladder_of(alert), now_ms)
         kept = tuple(replace(r, contacts=tuple(c for c in r.contacts if c[0] not in but)) for r in found.recipients)
         return Plan(
             deliveries=_deliveries(alert, transition, Reached(kept), now_ms, "always", every_contact=False),
@@ -225,6 +232,8 @@ class StandardPlanner:
         )
 
     def _test(self, alert: Alert, transition: str, now_ms: int) -> Plan:
+        if alert.quantity == HEARTBEAT:
+            return Plan()  # beats each minute: the hub looks for it in the ledger, nobody else
         registry, spot = self._registry(), _spot(alert)
         ways = self._ways.only(TEST_CHANNELS)
         station = station_of(registry, spot)

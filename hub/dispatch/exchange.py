@@ -48,6 +48,13 @@ class Private:
             text = text.replace(value, "…")
         return text
 
+    def cut_from_answer(self, answer: Answer) -> Answer:
+        """Before it is read: a reason is clipped, and half a secret would not be found in it."""
+        body = answer.body
+        for value in self._values:
+            body = body.replace(value.encode("utf-8", "replace"), "…".encode())
+        return answer._replace(body=body)
+
     def told(self, outcome: Outcome) -> Outcome:
         """`outcome` without secrets."""
         match outcome:

@@ -19,7 +19,7 @@ def fit(lines: Sequence[Line], most_bytes: int) -> str:
     Light lines are left out first; then the title is shortened, a link is left out whole (half of one leads nowhere), and
     the line that says what to do is only cut when nothing else is left.
     """
-    kept = [line for line in lines if line.text]
+    kept = [Line(line.kind, text, line.weight) for line in lines if (text := sound(line.text))]
     while _size(kept) > most_bytes and (light := min(kept, key=lambda line: line.weight)).weight < _ESSENTIAL:
         kept.remove(light)
     kept = _shortened(kept, "title", _TITLE_BYTES, most_bytes)
@@ -39,11 +39,25 @@ def fitted(message: Message, most_bytes: int, *, without: Collection[str] = ()) 
 
 def part(message: Message, kind: str) -> str:
     """The line of that kind, "" when the message has none."""
-    return next((line.text for line in message.lines if line.kind == kind), "")
+    return next((sound(line.text) for line in message.lines if line.kind == kind), "")
+
+
+def title_of(message: Message, most_bytes: int) -> str:
+    """The title on one line, in at most `most_bytes` bytes."""
+    return cut(" ".join(message.title.split()), most_bytes)
+
+
+def sound(text: str) -> str:
+    """`text` as it can be sent: without control characters, and with "?" for what is half a character."""
+    if text.isprintable():
+        return text
+    whole = text.encode("utf-8", "replace").decode()
+    return "".join(c for c in whole if c == "\n" or (c >= " " and not "\x7f" <= c <= "\x9f"))
 
 
 def cut(text: str, most_bytes: int) -> str:
     """`text` in at most `most_bytes` bytes of UTF-8, cut between characters and ended by "…"."""
+    text = sound(text)
     whole = text.encode()
     if len(whole) <= most_bytes:
         return text
@@ -53,6 +67,7 @@ def cut(text: str, most_bytes: int) -> str:
 
 def cut_characters(text: str, most: int) -> str:
     """`text` in at most `most` characters: for the services that count those, in UTF-16 as they do."""
+    text = sound(text)
     if _utf16(text) <= most:
         return text
     while text and _utf16(text) > most - 1:
@@ -61,7 +76,7 @@ def cut_characters(text: str, most: int) -> str:
 
 
 def _utf16(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _shortened(lines: list[Line], kind: str, least_bytes: int, most_bytes: int) -> list[Line]:

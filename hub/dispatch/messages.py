@@ -9,7 +9,8 @@ from math import isfinite
 from typing import Any
 
 from hub.clock import wall_clock
-from hub.dispatch.fit import cut, fit
+from hub.dispatch import digests
+from hub.dispatch.fit import cut, fit, sound
 from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import on_duty
 from hub.dispatch.routing import Spot, path_of, station_of
@@ -66,11 +67,16 @@ def compose(
     locale = delivery.locale
     say = translation(locale)
     links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}"}
+    told = digests.bundle_of(delivery)
     title = _title(alert, delivery, registry, say, locale)
+    when, measured = _when(alert, delivery, now_ms, zone, say), _measured(alert, say, locale)
+    if told is not None:
+        title = _headed(_word(alert, delivery, say), alert, _flat(digests.headline(told, alert, say, locale)))
+        when, measured = digests.places(told, say), ""
     every = (
         Line("title", title, 9),
-        Line("when", _flat(_when(alert, delivery, now_ms, zone, say)), 6),
-        Line("measured", _flat(_measured(alert, say, locale)), 5),
+        Line("when", _flat(when), 6),
+        Line("measured", _flat(measured), 5),
         Line("do_now", _flat(_do_now(alert, delivery, say, locale)), 10),
         Line("responsible", _flat(_responsible(alert, registry, now_ms, zone, say, locale)), 3),
         Line("time_left", _flat(_time_left(alert, delivery, policy, now_ms, zone, say)), 4),
@@ -84,7 +90,7 @@ def compose(
         locale=locale,
         severity=alert.severity,
         test=alert.test,
-        fields=_fields(alert, delivery, registry, now_ms, links),
+        fields=_fields(alert, delivery, registry, now_ms, links) | (digests.fields(told) if told else {}),
         links=links,
         lines=lines,
     )
@@ -103,7 +109,7 @@ def masked(phone: str) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(sound(text).split())
 
 
 def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, locale: str) -> str:
@@ -112,9 +118,13 @@ def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, local
     called = name if alert.device_id in name else f"{name} {alert.device_id}".strip()
     place = alert.place_en if locale == "en" else alert.place_zh
     before = say("[TEST]") if alert.test else ""
-    word = _word(alert, delivery, say).format(severity=alert.severity)
+    return before + _headed(_word(alert, delivery, say), alert, _flat(f"{place} {called}"))
+
+
+def _headed(word: str, alert: Alert, text: str) -> str:
+    word = word.format(severity=alert.severity)
     space = "" if word.endswith("】") else " "  # a full-width bracket brings its own
-    return f"{before}{word}{space}{_flat(f'{place} {called}')}"
+    return f"{word}{space}{text}"
 
 
 def _word(alert: Alert, delivery: Delivery, say: Say) -> str:

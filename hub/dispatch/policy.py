@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -81,6 +82,11 @@ class Ladder(Strict):
                 raise ValueError(f"step {number} waits longer at night ({step.night_after_s} s) than by day")
         return self
 
+    @property
+    def fit_for_fire(self) -> bool:
+        """Whether a P1 may climb it: it begins at the station and repeats until somebody answers."""
+        return self.repeat_s is not None and "station" in self.steps[0].tell
+
     def told_by(self, alert: Alert, now_ms: int, *, night: bool) -> tuple[Step, ...]:
         """The rungs whose people have been told by `now_ms`: due, and not answered before they were due."""
         return tuple(
@@ -113,10 +119,22 @@ class Severities(Strict):
         return self
 
 
+class Incidents(Strict):
+    """Alerts of P3 and P4 of one rule at one place (building, else grid) that come within `window_s` of each other are one
+    incident: the first is told at once, those that follow together at the end of each window. 0 = each by itself."""
+
+    window_s: int = Field(1_800, ge=0, le=86_400)
+
+
 class EscalationPolicy(Strict):
-    """Everything in escalation.yaml. `reinforce[n]` is told at the n-th call for reinforcement, the last one from then on."""
+    """Everything in escalation.yaml. `reinforce[n]` is told at the n-th call for reinforcement, the last one from then on.
+
+    `rules`: ladders of single rules (by id), which stand before the ladder of their severity.
+    """
 
     severities: Severities
+    rules: dict[str, Ladder] = {}
+    incidents: Incidents = Incidents()
     night: Night = Night()
     reinforce: tuple[tuple[Tell, ...], ...] = Field(
         (("backup_station", "community"), ("backup_stations", "street")), min_length=1
@@ -126,9 +144,16 @@ class EscalationPolicy(Strict):
         found: Ladder = getattr(self.severities, severity if severity in SEVERITIES else "P1")
         return found
 
+    def ladder_of(self, alert: Alert) -> Ladder:
+        """The ladder that `alert` climbs: of its rule, else of its severity. A P1 is never given up, whatever its rule's says."""
+        own = self.rules.get(alert.rule_id)
+        if own is None or (alert.severity == "P1" and not own.fit_for_fire):
+            return self.ladder(alert.severity)
+        return own
+
     def deadlines_s(self, alert: Alert, zone: str) -> tuple[int | None, int | None]:
         """Seconds in which it must be acknowledged, and somebody on scene; None where the ladder does not ask."""
-        ladder, night = self.ladder(alert.severity), self.night.at(since_ms(alert), zone)
+        ladder, night = self.ladder_of(alert), self.night.at(since_ms(alert), zone)
         return ladder.deadline_s("acknowledged", night=night), ladder.deadline_s("on_scene", night=night)
 
 
@@ -165,17 +190,43 @@ def load_policy(path: Path, *, channels: Collection[str] = tuple(CHANNELS)) -> E
 
 
 def _unknown_channels(policy: EscalationPolicy, document: Document, channels: Collection[str]) -> list[Complaint]:
+    ladders: list[tuple[tuple[str, str], Ladder]] = []
+    ladders += [(("severities", severity), policy.ladder(severity)) for severity in SEVERITIES]
+    ladders += [(("rules", rule), ladder) for rule, ladder in policy.rules.items()]
     return [
         document.complain(
-            ("severities", severity, "steps", n, "channels", k),
-            f"{channel!r} is not a channel",
-            f"use {', '.join(sorted(channels))}",
+            (*at, "steps", n, "channels", k), f"{channel!r} is not a channel", f"use {', '.join(sorted(channels))}"
         )
-        for severity in SEVERITIES
-        for n, step in enumerate(policy.ladder(severity).steps)
+        for at, ladder in ladders
+        for n, step in enumerate(ladder.steps)
         for k, channel in enumerate(step.channels)
         if channel not in channels
     ]
 
 
-__all__ = ["TELLS", "EscalationPolicy", "Ladder", "Night", "Step", "Unless", "answered", "load_policy", "since_ms"]
+def wrong_rules(path: Path, policy: EscalationPolicy, severities: Mapping[str, str]) -> list[Complaint]:
+    """What is wrong with the ladders of single rules, given the severity of each rule in force (by its id)."""
+    document, complaints = documents.read(path)
+    if document is None:
+        return complaints
+    found = []
+    for rule, ladder in policy.rules.items():
+        if rule not in severities:
+            near = difflib.get_close_matches(rule, severities, n=1)
+            remedy = f"did you mean '{near[0]}'?" if near else "remove it, or write the rule"
+            found.append(document.complain(("rules", rule), "there is no rule with this id", remedy))
+        elif severities[rule] == "P1" and not ladder.fit_for_fire:
+            found.append(
+                document.complain(
+                    ("rules", rule),
+                    "the ladder of a P1 rule must begin at the station and repeat; that of P1 is used instead",
+                    "tell the station in its first step, and give it repeat_s, e.g. 60",
+                )
+            )
+    return found
+
+
+__all__ = [
+    "TELLS", "EscalationPolicy", "Incidents", "Ladder", "Night", "Step", "Unless", "answered", "load_policy", "since_ms",
+    "wrong_rules",
+]  # fmt: skip

@@ -15,9 +15,10 @@ from hub.model.places import Level, Name, Person, Place, Station
 from hub.registry.snapshot import Registry
 
 Tell = Literal[
-    "station", "grid", "compound", "community", "street", "backup_station", "backup_stations", "anyone"
+    "station", "grid", "compound", "community", "street", "backup_station", "backup_stations", "maintainer", "anyone"
 ]  # fmt: skip
-"""A group of recipients. A station means the station itself and its crew on duty; a level its responsible person (网格长)."""
+"""A group of recipients. A station means the station itself and its crew on duty; a level its responsible person (网格长);
+the maintainer everybody with that role."""
 TELLS: tuple[Tell, ...] = get_args(Tell)
 
 OUTSIDE: tuple[Level, ...] = ("street", "community")
@@ -172,6 +173,9 @@ def reach(registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, 
             return _backups(registry, spot, at_ms, zone, ways, locale, first_only=tell == "backup_station")
         case "anyone":
             return _anyone(registry, spot, at_ms, zone, ways, locale)
+        case "maintainer":
+            ids = tuple(sorted(person.id for person in registry.people.values() if person.role == "maintainer"))
+            return _people(registry, ids, ways) if ids else Reached(gaps=("no person has the role maintainer",))
         case level:
             return _responsible(registry, level, spot, ways)
 

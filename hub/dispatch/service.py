@@ -25,15 +25,18 @@ class Service:
     def call(self, request: Request, *, timeout_s: float, private: Iterable[str] = ()) -> Outcome:
         """`private`: what else must not be told, a phone number or a token of the hour."""
         answer = self.ask(request, timeout_s=timeout_s)
-        outcome = answer if isinstance(answer, Retry) else self._codes.judge(answer, self._clock())
-        return self.told(outcome, private)
+        return self.judged(answer, private)
 
     def ask(self, request: Request, *, timeout_s: float) -> Answer | Retry:
         """The answer as it came, for services that want it looked at twice."""
         return self._lines.ask(request, within_s=timeout_s)
 
-    def told(self, outcome: Outcome, private: Iterable[str] = ()) -> Outcome:
-        return Private((*self._secrets, *private)).told(outcome)
+    def judged(self, answer: Answer | Retry, private: Iterable[str] = ()) -> Outcome:
+        """What `answer` means, without anything in it that must not be told."""
+        secrets = Private((*self._secrets, *private))
+        if isinstance(answer, Retry):
+            return secrets.told(answer)
+        return secrets.told(self._codes.judge(secrets.cut_from_answer(answer), self._clock()))
 
     def close(self) -> None:
         self._lines.close()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.dispatch.fit import cut_characters, fit, fitted, part
+from hub.dispatch.fit import cut_characters, fit, fitted, part, sound
 from hub.dispatch.messages import compose
 from hub.model.deliveries import Line, Message
 from tests.support.notices import NOW_MS, ZONE, a_delivery, an_alert
@@ -69,7 +69,7 @@ def test_no_text_is_longer_than_the_limit_and_a_link_is_whole_or_not_there(given
     assert len(do_now.encode()) > most or do_now in text, "what to do is cut last"
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",))), st.integers(0, 50))
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc"))), st.integers(0, 50))
 def test_a_limit_in_characters_counts_as_services_do(text: str, most: int) -> None:
     short = cut_characters(text, most)
     assert len(short.encode("utf-16-le")) // 2 <= most
@@ -83,3 +83,8 @@ def test_a_limit_in_characters_counts_as_services_do(text: str, most: int) -> No
 )
 def test_emoji_count_twice(text: str, most: int, short: str) -> None:
     assert cut_characters(text, most) == short
+
+
+def test_what_cannot_be_sent_does_not_stop_the_rest() -> None:
+    assert sound("烟感\ud800 报警\0\x07\n现在做") == "烟感? 报警\n现在做"
+    assert fit([Line("title", "\ud800\0 3 栋", 9)], 100) == "? 3 栋"

@@ -110,8 +110,9 @@ class _Receiver:
         body = body_of(message)
         request = Request(url=self._address, content=body, headers=self._headers(message, body))
         answer = self._lines.ask(request, within_s=min(timeout_s, self._endpoint.timeout_s))
-        outcome = answer if isinstance(answer, Retry) else judge(answer, self._endpoint.accept, self._clock())
-        return self._private.told(outcome)
+        if isinstance(answer, Retry):
+            return self._private.told(answer)
+        return self._private.told(judge(self._private.cut_from_answer(answer), self._endpoint.accept, self._clock()))
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         timestamp = str(self._clock())

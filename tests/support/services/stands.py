@@ -1,0 +1,58 @@
+"""For each channel that talks to a service: the fake service, a section of hub.yaml that leads to it, and a good target.
+
+The contract tests run the same promises over every row of STANDS, and fail for a channel without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.services.server import FakeService
+from tests.support.services.wecom import FakeWecomRobots
+
+
+@dataclass
+class Stand:
+    """`texts` gives what people would read of a message that the service took. `secrets` must be told nowhere."""
+
+    service: FakeService
+    section: dict[str, Any]
+    target: str
+    environ: dict[str, str]
+    texts: Callable[[Any], str]
+    bad_targets: tuple[str, ...] = ("", "no such target", "\0", "x" * 10_000)
+    receipt: bool = True
+    more_targets: tuple[str, ...] = ()
+    private: tuple[str, ...] = field(default=())  # of a send, beside the secrets: a phone number
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (*self.environ.values(), *self.private)
+
+
+KEY = "7a6ff8e1-5b1e-4a36-9c1d-b0a6c5d4e3f2"
+
+
+@contextmanager
+def wecom_robot() -> Iterator[Stand]:
+    with FakeWecomRobots(KEY, KEY[::-1]).running() as service:
+        yield Stand(
+            service=service,
+            section={
+                "base_url": service.url,
+                "robots": {"crew": {"key_env": "ROBOT"}, "other": {"key_env": "OTHER"}},
+            },
+            environ={"ROBOT": KEY, "OTHER": KEY[::-1]},
+            target="crew",
+            more_targets=("other",),
+            texts=lambda body: str(body["text"]["content"]),
+            receipt=False,
+        )
+
+
+STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
+    "wecom_robot": wecom_robot,
+}
