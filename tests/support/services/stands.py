@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.services.server import FakeService
-from tests.support.services.wecom import FakeWecomRobots
+from tests.support.services.wecom import FakeWecomApp, FakeWecomRobots
 
 
 @dataclass
@@ -53,6 +53,31 @@ def wecom_robot() -> Iterator[Stand]:
         )
 
 
+@contextmanager
+def wecom_app() -> Iterator[Stand]:
+    secret = "app-secret-Zq8_x1Yv3TnW"
+    with FakeWecomApp("ww1234567890abcdef", secret, 1_000_002, "zhang", "li").running() as service:
+        yield Stand(
+            service=service,
+            section={
+                "base_url": service.url,
+                "corp_id": "ww1234567890abcdef",
+                "agent_id": 1_000_002,
+                "secret_env": "APP_SECRET",
+            },
+            environ={"APP_SECRET": secret},
+            target="zhang",
+            more_targets=("li", "party:2", "tag:7"),
+            bad_targets=(*Stand.bad_targets, "@all", "zhang|li", "party:", "user:zhang"),
+            texts=lambda body: (
+                f"{body['textcard']['title']}\n{body['textcard']['description']}"
+                if "textcard" in body
+                else str(body["text"]["content"])
+            ),
+        )
+
+
 STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "wecom_robot": wecom_robot,
+    "wecom_app": wecom_app,
 }

@@ -133,9 +133,9 @@ def _wrong(body: dict[str, Any]) -> Reply | None:
             return _said(40058, "textcard exceed max length")
     if kind == "template_card":
         if content.get("card_type") != "text_notice" or content.get("card_action", {}).get("type") != 1:
-            return _said(42045, "template card is wrong")
+            return _said(40058, "template_card is wrong")
         if not content.get("main_title", {}).get("title") and not content.get("sub_title_text"):
-            return _said(42045, "template card is wrong")
+            return _said(40058, "template_card is wrong")
         if len(content.get("jump_list", [])) > 3 or len(content.get("horizontal_content_list", [])) > 6:
-            return _said(42045, "template card has too many parts")
+            return _said(40058, "template_card has too many parts")
     return None
