@@ -47,6 +47,25 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("gate_state", {"from": "closed", "outside": {"days": "workdays", "from": "06:00", "to": "22:00"}}),
         ("gate_state", {"from": ["closed", "closing"], "to": ["open", "opening"]}),
     ],
+    "absence": [
+        (
+            "relay_on",
+            {"after": {"quantity": "relay_wanted", "equals": False}, "expect": {"equals": False}, "within_s": 5},
+        ),
+        (
+            "lock_state",
+            {
+                "after": {"rule": ["fire-confirmed"], "area": "compound"},
+                "expect": {"equals": ["unlocked", "unlocking"]},
+                "within_s": 10,
+                "keep": True,
+            },
+        ),
+        (
+            "power_w",
+            {"after": {"quantity": "door_open", "equals": True}, "expect": {"below": 5}, "within_s": 9, "fresh_s": 90},
+        ),
+    ],
     "rate_of_change": [
         ("temperature_c", {"rises": 1, "per": "s", "over_s": 6, "min_span_s": 3}),
         ("temperature_c", {"rises": 5, "over_s": 240, "min_samples": 5, "clear_below": 2, "hold_s": 120}),
@@ -98,6 +117,14 @@ NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("door_open", {"to": True, "unless": {"quantity": "access_result", "equals": "let in"}}),
         ("door_open", {"to": True, "unless": {"quantity": "access_result", "equals": "granted", "within_s": 0}}),
         ("door_open", {"to": True, "outside": {}}),
+    ],
+    "absence": [
+        ("relay_on", {}),
+        ("relay_on", {"after": {"rule": "fire"}, "within_s": 5}),
+        ("relay_on", {"after": {"rule": "fire"}, "expect": {"equals": False}}),
+        ("relay_on", {"after": {"rule": "fire"}, "expect": {"equals": "off"}, "within_s": 5}),
+        ("relay_on", {"after": {}, "expect": {"equals": False}, "within_s": 5}),
+        ("relay_on", {"after": {"quantity": "relay_on", "equals": True}, "expect": {"equals": False}, "within_s": 5}),
     ],
     "rate_of_change": [
         ("temperature_c", {"over_s": 60}),

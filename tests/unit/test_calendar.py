@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -141,6 +141,7 @@ def durings(draw: st.DrawFn) -> dict[str, Any]:
     return {"days": days, "from": start, "to": end, "holidays": holidays}
 
 
+@settings(deadline=None)
 @given(
     during=durings(),
     zone=st.sampled_from(ZONES),
@@ -160,6 +161,7 @@ def test_many_instants_are_judged_as_plain_datetime_judges_each(
     zone=st.sampled_from(ZONES),
     at=st.lists(st.integers(0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1_000)), min_size=1, max_size=5),
 )
+@settings(deadline=None)  # a table of a hundred years of a zone is made at first
 def test_every_change_of_clocks_is_known(zone: str, at: list[int]) -> None:
     context = Context(zone=zone)
     said = During.model_validate({"from": "01:30", "to": "14:00"})

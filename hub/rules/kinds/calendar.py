@@ -129,7 +129,7 @@ class Window:
 
     def open_at(self, at_ms: Ints) -> NDArray[np.bool_]:
         """Whether it is open at each instant. It begins at `from` exactly and has ended at `to`."""
-        local = at_ms + _offset_ms(at_ms, self.zone)
+        local = local_ms(at_ms, self.zone)
         day, time = np.floor_divide(local, _DAY_MS), np.mod(local, _DAY_MS)
         if self.start_ms < self.end_ms:
             inside = (time >= self.start_ms) & (time < self.end_ms) & self._begins_on(day)
@@ -161,8 +161,8 @@ def _days(dates: Iterable[date]) -> Ints:
     return np.array(sorted((one - _EPOCH).days for one in dates), np.int64)
 
 
-def _offset_ms(at_ms: Ints, zone: str) -> Ints:
-    """By how much the wall clocks of `zone` are ahead of UTC at each instant."""
+def local_ms(at_ms: Ints, zone: str) -> Ints:
+    """Milliseconds since 1970-01-01 00:00 as the wall clocks of `zone` show them, at each instant."""
     if not len(at_ms):
         return at_ms
     years = (
@@ -170,7 +170,7 @@ def _offset_ms(at_ms: Ints, zone: str) -> Ints:
     )
     first, last = (int(year) for year in np.clip(years, _FIRST_YEAR, _LAST_YEAR))
     since_ms, offset_ms = _stretches(zone, first, last)
-    return offset_ms[np.maximum(np.searchsorted(since_ms, at_ms, side="right") - 1, 0)]
+    return at_ms + offset_ms[np.maximum(np.searchsorted(since_ms, at_ms, side="right") - 1, 0)]
 
 
 @lru_cache(maxsize=256)
