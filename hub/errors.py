@@ -24,19 +24,20 @@ class JournalFull(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """One thing wrong in a configuration file, with the place and the remedy."""
+    """One thing wrong in a configuration file, with the place and the remedy. `rule`: id of the rule, where it is about one."""
 
     file: str
     line: int | None
     key: str
     message: str
     remedy: str = ""
+    rule: str = ""
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        key = f" {self.key}:" if self.key else ""
+        what = " ".join((*([f"rule '{self.rule}'"] if self.rule else ()), *([self.key] if self.key else ())))
         remedy = f" → {self.remedy}" if self.remedy else ""
-        return f"{where}:{key} {self.message}{remedy}"
+        return f"{where}:{f' {what}:' if what else ''} {self.message}{remedy}"
 
 
 class ConfigError(GridHubError):

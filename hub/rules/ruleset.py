@@ -19,6 +19,7 @@ from hub.model.rules import RuleSpec
 from hub.rules.entries import OverrideEntry, RuleEntry, Where, Words, names_in
 from hub.rules.kinds import KINDS
 from hub.rules.kinds.kind import Compiled, Context
+from hub.rules.naming import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def rules_of(
         complaints += wrong
     complaints += _doubled(rules) + _lost_references(rules, complaints)
     if complaints:
-        raise ConfigError(complaints)
+        raise ConfigError(named(complaints, read))
     return as_set(rules)
 
 
