@@ -246,6 +246,7 @@ class _Surveyor:
                     lon=lon,
                 )
             )
+        self._person("maintainer-1", "maintainer", ("安全中枢运维员", "Maintainer of the safety hub"))
 
     # ---- devices
 

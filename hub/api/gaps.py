@@ -34,6 +34,7 @@ _GAPS = (
         _("no responsible person can be reached; everybody who has a contact is told"),
     ),
     (r"nobody at all can be reached", _("nobody at all can be reached")),
+    (r"no person has the role maintainer", _("no person has the role of a maintainer")),
     (r"person (?P<person>.+) does not exist", _("the person {person} does not exist")),
     (r"person (?P<person>\S+) has no contact", _("{person} has no contact")),
     (

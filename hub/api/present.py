@@ -101,7 +101,7 @@ class Presenter:
             "closed_by": self._actor(alert.closed_by) if alert.closed_by else None,
             "acknowledge_by_ms": None if ack_s is None else alarmed_at_ms + ack_s * 1_000,
             "on_scene_by_ms": None if scene_s is None else alarmed_at_ms + scene_s * 1_000,
-            "escalation_steps": len(self._policy.ladder(alert.severity).steps) - 1,
+            "escalation_steps": len(self._policy.ladder_of(alert).steps) - 1,
             "actions": list(actions_of(alert)),
         }
 
