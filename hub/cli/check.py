@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hub.registry.snapshot import Registry
+    from hub.rules.kinds.kind import Context
     from hub.settings import Settings
 
 T = TypeVar("T")
@@ -64,6 +67,7 @@ def examine(folder: Path) -> Examination:
     """Checks `folder` as a whole. Changes nothing, opens no connection, and needs no broker or database."""
     from hub.dispatch.escalation import load_policy
     from hub.registry.loader import load
+    from hub.rules.calendar_file import load_context
     from hub.rules.ruleset import load_rules
     from hub.settings import load_settings
 
@@ -77,7 +81,8 @@ def examine(folder: Path) -> Examination:
         return found
     registry = _read(lambda: load(folder / "registry"), found)
     settings = _read(lambda: load_settings(folder), found)
-    rules = _read(lambda: load_rules(folder / "rules"), found)
+    context = _read(lambda: load_context(folder, zone=settings.timezone if settings else "UTC"), found)
+    rules = _read(lambda: load_rules(folder / "rules", context=context), found)
     _read(lambda: load_policy(folder / "escalation.yaml"), found)
     if registry is not None:
         found.warnings += registry.warnings
@@ -90,6 +95,8 @@ def examine(folder: Path) -> Examination:
         found.counts["rules"] = len(rules.rules)
     if settings is not None:
         _check_settings(folder, settings, found)
+    if context is not None:
+        found.warnings += _outdated_calendar(folder, context)
     if settings is not None:
         found.complaints += _unheard(folder, settings)
     if settings is not None and registry is not None:
@@ -103,6 +110,21 @@ def _read(load: Callable[[], T], found: Examination) -> T | None:
     except ConfigError as wrong:
         found.complaints += wrong.complaints
         return None
+
+
+def _outdated_calendar(folder: Path, context: Context) -> Iterator[Complaint]:
+    from hub.clock import now_ms
+    from hub.rules.calendar_file import CALENDAR_FILE, outdated
+
+    today = datetime.fromtimestamp(now_ms() / 1_000, ZoneInfo(context.zone)).date()
+    if message := outdated(context, today):
+        yield Complaint(
+            file=str(folder / CALENDAR_FILE),
+            line=None,
+            key="holidays",
+            message=message,
+            remedy="add the days as the authorities announced them",
+        )
 
 
 def _check_settings(folder: Path, settings: Settings, found: Examination) -> None:

@@ -248,3 +248,14 @@ def test_a_canary_without_the_address_of_the_site_is_named_by_its_line(folder: P
     edit(folder / "registry" / "devices.csv", "native-v1:demo/hub/canary", "")
     (complaint,) = examine(folder).complaints
     assert (complaint.key, complaint.line) == ("canary.addresses", 3)
+
+
+def test_a_mistake_in_the_calendar_is_found_and_one_that_has_run_out_is_a_warning(folder: Path) -> None:
+    calendar = folder / "calendar.yaml"
+    calendar.write_text("holidays:\n  - {name: 元旦, on: 2020-01-01}\nworkdays: [2020-01-06]\n", "utf-8")
+    found = examine(folder)
+    assert [(c.file, c.line, c.key) for c in found.complaints] == [(str(calendar), 3, "workdays.0")]
+    calendar.write_text("holidays:\n  - {name: 元旦, on: 2020-01-01}\n", "utf-8")
+    found = examine(folder)
+    assert found.complaints == []
+    assert [w.message for w in found.warnings if w.file == str(calendar)] != []
