@@ -42,6 +42,11 @@ def part(message: Message, kind: str) -> str:
     return next((sound(line.text) for line in message.lines if line.kind == kind), "")
 
 
+def with_keyword(text: str, keyword: str) -> str:
+    """`text` with `keyword` in it: robots that want one refuse also the message that says all is well again."""
+    return text if keyword in text else f"{text}\n{keyword}"
+
+
 def title_of(message: Message, most_bytes: int) -> str:
     """The title on one line, in at most `most_bytes` bytes."""
     return cut(" ".join(message.title.split()), most_bytes)

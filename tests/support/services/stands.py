@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.services.dingtalk import FakeDingtalk
+from tests.support.services.feishu import FakeFeishu
 from tests.support.services.server import FakeService
 from tests.support.services.wecom import FakeWecomApp, FakeWecomRobots
 
@@ -77,7 +79,45 @@ def wecom_app() -> Iterator[Stand]:
         )
 
 
+DING = "3f1c5b7e9d2a4c6f8e0b1d3a5c7e9f2b4d6a8c0e1f3b5d7a9c2e4f6b8d0a1c3e"
+DING_SECRET = "SEC0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
+FEISHU = "1d2c3b4a-5f6e-4789-a0b1-c2d3e4f50617"
+FEISHU_SECRET = "Ht3kQz8vWn5pLr2yBx7mCd"
+
+
+@contextmanager
+def dingtalk_robot() -> Iterator[Stand]:
+    with FakeDingtalk(**{DING: DING_SECRET, DING[::-1]: ""}).running() as service:
+        robots = {"crew": {"token_env": "TOKEN", "secret_env": "SECRET"}, "other": {"token_env": "OTHER"}}
+        yield Stand(
+            service=service,
+            section={"base_url": service.url, "robots": robots},
+            environ={"TOKEN": DING, "SECRET": DING_SECRET, "OTHER": DING[::-1]},
+            target="crew",
+            more_targets=("other",),
+            texts=lambda body: str(body["text"]["content"]),
+            receipt=False,
+        )
+
+
+@contextmanager
+def feishu_robot() -> Iterator[Stand]:
+    with FakeFeishu(**{FEISHU: FEISHU_SECRET, FEISHU[::-1]: ""}).running() as service:
+        robots = {"crew": {"token_env": "TOKEN", "secret_env": "SECRET"}, "other": {"token_env": "OTHER"}}
+        yield Stand(
+            service=service,
+            section={"base_url": service.url, "robots": robots},
+            environ={"TOKEN": FEISHU, "SECRET": FEISHU_SECRET, "OTHER": FEISHU[::-1]},
+            target="crew",
+            more_targets=("other",),
+            texts=lambda body: str(body["content"]["text"]),
+            receipt=False,
+        )
+
+
 STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "wecom_robot": wecom_robot,
     "wecom_app": wecom_app,
+    "dingtalk_robot": dingtalk_robot,
+    "feishu_robot": feishu_robot,
 }
