@@ -274,18 +274,18 @@ _PLACE = '  - {code: "999", level: %s, name: {zh: 甲, en: A}}\n'
 
 MISTAKES = [
     # file by file: not to be parsed, unknown key, wrong type, wrong reference
-    Mistake("hub.yaml cannot be parsed", "hub.yaml", _before("a: [\n"), 5, "", "not valid YAML"),
+    Mistake("hub.yaml cannot be parsed", "hub.yaml", _before("a: [\n"), None, "", "not valid YAML"),
     Mistake("hub.yaml has an unknown key", "hub.yaml", _before("sites: x\n"), 1, "sites", "did you mean 'site'"),
     Mistake("hub.yaml has a wrong type", "hub.yaml", _before("log_level: {a: 1}\n"), 1, "log_level", ""),
     Mistake("hub.yaml names an unknown codec", "hub.yaml", _instead("codec: senml", "codec: senlm"), None, "sources", "senml"),
     Mistake("hub.yaml names an unknown channel", "hub.yaml", _instead("  webhook:", "  webhok:"), None, "channels", "webhook"),
     Mistake("hub.yaml is no text", "hub.yaml", _is(b"\xff\xfe\x00\x01"), WHOLE, "", "UTF-8"),
-    Mistake("escalation.yaml cannot be parsed", "escalation.yaml", _before("a: [\n"), 14, "", "not valid YAML"),
+    Mistake("escalation.yaml cannot be parsed", "escalation.yaml", _before("a: [\n"), None, "", "not valid YAML"),
     Mistake("escalation.yaml has an unknown key", "escalation.yaml", _before("severites: {}\n"), 1, "severites", "severities"),
     Mistake("escalation.yaml has a wrong type", "escalation.yaml", _instead("repeat_s: 60", "repeat_s: often"), None, "repeat_s", "often"),
     Mistake("escalation.yaml tells nobody known", "escalation.yaml", _instead("tell: [station, grid]", "tell: [statoin]"), None, "tell", "station"),
-    Mistake("a rule file cannot be parsed", RULES + "smoke.yaml", _before("a: [\n"), 4, "", "not valid YAML"),
-    Mistake("a rule has an unknown key", RULES + "smoke.yaml", _instead("latch: true", "lacth: true"), 9, "lacth", "latch"),
+    Mistake("a rule file cannot be parsed", RULES + "smoke.yaml", _before("a: [\n"), None, "", "not valid YAML"),
+    Mistake("a rule has an unknown key", RULES + "smoke.yaml", _instead("latch: true", "lacth: true"), 10, "lacth", "latch"),
     Mistake("a rule has a wrong type", RULES + "smoke.yaml", _instead("respond_within_s: 60", "respond_within_s: soon"), None, "respond_within_s", "soon"),
     Mistake("a rule watches an unknown quantity", RULES + "smoke.yaml", _instead("quantity: smoke}", "quantity: smok}"), None, "quantity", "smoke"),
     Mistake("a rule has no reason", RULES + "smoke.yaml", _instead("    source: ", "    # source: "), None, "source", "missing"),
