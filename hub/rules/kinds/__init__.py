@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.rules.kinds import absence, correlate, offline, rate_of_change, schedule, state_change, threshold
+from hub.rules.kinds import absence, correlate, deviation, offline, rate_of_change, schedule, state_change, threshold
 from hub.rules.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -15,5 +15,6 @@ KINDS: dict[str, Kind] = {
         rate_of_change.KIND,
         state_change.KIND,
         absence.KIND,
+        deviation.KIND,
     )
 }
