@@ -21,9 +21,11 @@ from hub import documents
 from hub.__main__ import app
 from hub.dispatch.channels import CHANNELS
 from hub.dispatch.policy import EscalationPolicy
+from hub.model.quantities import QUANTITIES
 from hub.rules import diagram
 from hub.rules.entries import On, RuleEntry
 from hub.rules.kinds import KINDS
+from hub.rules.kinds.kind import Context
 from hub.rules.ruleset import _rules_of, load_rules
 from hub.rules.testing import scenes
 from hub.settings import Settings
@@ -341,7 +343,21 @@ def test_every_key_of_a_rule_is_explained() -> None:
     assert keys <= explained
     for name, kind in KINDS.items():
         section = text.split(f"### Kind `{name}`")[1].split("\n## ")[0].split("### Kind")[0]
-        assert set(kind.When.model_fields) <= set(_INLINE.findall(section)), name
+        keys_of_kind = {field.alias or key for key, field in kind.When.model_fields.items()}
+        assert keys_of_kind <= set(_INLINE.findall(section)), name
+
+
+def test_every_condition_that_is_shown_is_one_that_a_rule_can_have() -> None:
+    shown = []
+    for block in blocks(RULES_PAGE, "yaml"):
+        document, _ = documents.parse(block, "rules.md")
+        assert document is not None
+        listed = document.data if isinstance(document.data, list) else [document.data]
+        shown += [one for one in listed if "kind" in one and "when" in one]
+    for one in shown:
+        kind = KINDS[one["kind"]]
+        kind.compile(kind.When.model_validate(one["when"]), QUANTITIES.get(one["on"].get("quantity", "")), Context())
+    assert {"schedule", "state_change", "absence"} <= {one["kind"] for one in shown}
 
 
 def test_every_key_that_is_explained_is_one_of_a_rule() -> None:
