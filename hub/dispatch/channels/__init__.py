@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub.dispatch.channels import console, dingtalk_robot, feishu_robot, siren, webhook, wecom_app, wecom_robot
+from hub.dispatch.channels import (
+    console,
+    dingtalk_robot,
+    feishu_robot,
+    siren,
+    sms,
+    voice,
+    webhook,
+    wecom_app,
+    wecom_robot,
+)
 from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools
 from hub.documents import Document, check
 from hub.errors import Complaint, ConfigError
@@ -32,6 +42,8 @@ CHANNELS: Mapping[str, Row] = {
     "wecom_robot": Row(wecom_robot.Config, wecom_robot.open_channel),
     "dingtalk_robot": Row(dingtalk_robot.Config, dingtalk_robot.open_channel),
     "feishu_robot": Row(feishu_robot.Config, feishu_robot.open_channel),
+    "sms": Row(sms.Config, sms.open_channel),
+    "voice": Row(voice.Config, voice.open_channel),
 }
 
 

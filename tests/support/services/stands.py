@@ -5,11 +5,13 @@ The contract tests run the same promises over every row of STANDS, and fail for 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.services.aliyun import FakeSms, FakeVoice
 from tests.support.services.dingtalk import FakeDingtalk
 from tests.support.services.feishu import FakeFeishu
 from tests.support.services.server import FakeService
@@ -115,9 +117,59 @@ def feishu_robot() -> Iterator[Stand]:
         )
 
 
+ALIYUN_ID, ALIYUN_SECRET = "LTAI5tFakeFakeFakeFake00", "kR7fQ2xW9bM4nV6cZ1sD8gH3jL5pT0"
+PHONE, OTHER_PHONE = "13812345678", "+86 139-8765-4321"
+BAD_NUMBERS = (*Stand.bad_targets, "110a", "1234", "13812345678,13812345679", "+", "１３８１２３４５６７８")
+
+
+@contextmanager
+def sms() -> Iterator[Stand]:
+    templates = {"SMS_1": ("danger", "place", "device", "action"), "SMS_2": ("danger", "place", "device", "action")}
+    with FakeSms(ALIYUN_ID, ALIYUN_SECRET, templates).running() as service:
+        yield Stand(
+            service=service,
+            section={
+                "base_url": service.url,
+                "access_key_id": ALIYUN_ID,
+                "access_key_secret_env": "ALIYUN",
+                "sign_name": "幸福里微站",
+                "template": "SMS_1",
+                "template_en": "SMS_2",
+            },
+            environ={"ALIYUN": ALIYUN_SECRET},
+            private=(PHONE,),
+            target=PHONE,
+            more_targets=(OTHER_PHONE,),
+            bad_targets=BAD_NUMBERS,
+            texts=lambda given: " ".join(json.loads(given["TemplateParam"]).values()),
+        )
+
+
+@contextmanager
+def voice() -> Iterator[Stand]:
+    with FakeVoice(ALIYUN_ID, ALIYUN_SECRET, {"TTS_1": ("danger", "place", "action")}).running() as service:
+        yield Stand(
+            service=service,
+            section={
+                "base_url": service.url,
+                "access_key_id": ALIYUN_ID,
+                "access_key_secret_env": "ALIYUN",
+                "template": "TTS_1",
+            },
+            environ={"ALIYUN": ALIYUN_SECRET},
+            private=(PHONE,),
+            target=PHONE,
+            more_targets=(OTHER_PHONE,),
+            bad_targets=BAD_NUMBERS,
+            texts=lambda given: " ".join(json.loads(given["TtsParam"]).values()),
+        )
+
+
 STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "wecom_robot": wecom_robot,
     "wecom_app": wecom_app,
     "dingtalk_robot": dingtalk_robot,
     "feishu_robot": feishu_robot,
+    "sms": sms,
+    "voice": voice,
 }
