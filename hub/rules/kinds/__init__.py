@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from hub.rules.kinds import absence, correlate, deviation, offline, rate_of_change, schedule, state_change, threshold
+from hub.rules.kinds import (
+    absence,
+    correlate,
+    counter,
+    deviation,
+    flatline,
+    forecast,
+    offline,
+    rate_of_change,
+    repeat,
+    schedule,
+    state_change,
+    threshold,
+)
 from hub.rules.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -13,6 +26,10 @@ KINDS: dict[str, Kind] = {
         correlate.KIND,
         schedule.KIND,
         rate_of_change.KIND,
+        forecast.KIND,
+        flatline.KIND,
+        repeat.KIND,
+        counter.KIND,
         state_change.KIND,
         absence.KIND,
         deviation.KIND,
