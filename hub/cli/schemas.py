@@ -55,6 +55,15 @@ def _escalation() -> Schema:
     return whole("GridHub: who is told when", body, definitions)
 
 
+def _calendar() -> Schema:
+    from hub.rules.calendar_file import CalendarFile
+
+    definitions: Schema = {}
+    of_model(CalendarFile, definitions, name="calendar")
+    body = definitions.pop("calendar")
+    return whole("GridHub: holidays, and the working days that stand in for them", body, definitions)
+
+
 def _places() -> Schema:
     from hub.registry.placefile import PlaceEntry
 
@@ -92,6 +101,7 @@ _DRAWN: dict[str, Callable[[], Schema]] = {
     "rules.schema.json": _rules,
     "hub.schema.json": _hub,
     "escalation.schema.json": _escalation,
+    "calendar.schema.json": _calendar,
     "places.schema.json": _places,
     "people.schema.json": _people,
     "stations.schema.json": _stations,

@@ -26,6 +26,7 @@ SHIPPED = {
     **dict.fromkeys(sorted((CONFIG / "rules").glob("*.yaml")), "rules"),
     CONFIG / "hub.yaml": "hub",
     CONFIG / "escalation.yaml": "escalation",
+    CONFIG / "calendar.example.yaml": "calendar",
     CONFIG / "registry" / "places.yaml": "places",
     CONFIG / "registry" / "people.yaml": "people",
     CONFIG / "registry" / "stations.yaml": "stations",
