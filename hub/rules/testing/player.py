@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from hub.model.readings import ReadingBatch
 from hub.model.rules import ConditionEvent
+from hub.rules.condition import CLEARING, PENDING
 from hub.rules.engine import Engine, Found
 
 TICK_MS = 1_000
-STRIDE_MS = 30_000
-"""How far ahead to look for something to happen. Less than what the engine takes for a leap of time."""
+STRIDE = 32
+"""How many ticks to look ahead for something to happen. Less than what the engine takes for a leap of time."""
 
 
 class Player:
@@ -25,30 +28,25 @@ class Player:
     ) -> None:
         self.engine, self.at_ms, self.position = engine, start_ms, position
         self._tell = tell
-        self.ticks = 0
+        self._stride = STRIDE
+        self._awaited = frozenset(other for rule in engine.ruleset.rules for other in rule.refers_to)
 
-    def take(self, batch: ReadingBatch) -> Found:
+    def take(self, batch: ReadingBatch) -> None:
         """One batch, found and remembered."""
-        found = self.engine.evaluate(batch)
-        self.conclude(found)
-        if len(batch):
-            self.position = int(batch.position[-1]) + 1
-        return found
+        self.conclude(self.engine.evaluate(batch))
 
-    def tick(self, now_ms: int) -> Found:
-        found = self.engine.tick(now_ms, self.position)
-        self._concluded_tick(found, now_ms)
-        return found
+    def tick(self, now_ms: int) -> None:
+        """The passing of time up to `now_ms`, found and remembered."""
+        self._ticked(self.engine.tick(now_ms, self.position), now_ms)
 
     def advance(self, to_ms: int) -> None:
         """Lets time pass until the last tick at or before `to_ms`."""
         while to_ms - self.at_ms >= TICK_MS:
-            steps = min(to_ms - self.at_ms, STRIDE_MS) // TICK_MS
+            steps = min((to_ms - self.at_ms) // TICK_MS, STRIDE)
             found = self.engine.tick(self.at_ms + steps * TICK_MS, self.position)
-            self.ticks += 1
             if steps > 1 and not quiet(found):
                 steps, found = self._first(steps, found)
-            self._concluded_tick(found, self.at_ms + steps * TICK_MS)
+            self._ticked(found, self.at_ms + steps * TICK_MS)
 
     def _first(self, steps: int, found: Found) -> tuple[int, Found]:
         """The first tick at which something happens, given that something has at `steps` ticks from now."""
@@ -56,14 +54,55 @@ class Player:
         while steps - before > 1:
             middle = (before + steps) // 2
             earlier = self.engine.tick(self.at_ms + middle * TICK_MS, self.position)
-            self.ticks += 1
             if quiet(earlier):
                 before = middle
             else:
                 steps, found = middle, earlier
         return steps, found
 
-    def _concluded_tick(self, found: Found, now_ms: int) -> None:
+    def run(self, batch: ReadingBatch) -> None:
+        """Readings of any stretch of time, in its order, with the ticks between them; none may lie before the last tick.
+
+        Many seconds are judged at once where no tick among them could mean anything: tried from the widest stretch down.
+        """
+        received = batch.received_at_ms
+        n, i = len(batch), 0
+        while i < n:
+            self.advance(int(received[i]))
+            end_ms = self.at_ms + self._stride * TICK_MS
+            upto = int(np.searchsorted(received, end_ms, "left"))
+            rows = batch if (i, upto) == (0, n) else batch.take(slice(i, upto))
+            if self._stride > 1:
+                calm = quiet(self.engine.tick(end_ms, self.position))
+                found = self.engine.evaluate(rows) if calm else None
+                if found is None or not self._timeless(found):
+                    self._stride //= 2
+                    continue
+                self.conclude(found)
+            else:
+                self.take(rows)
+            if upto < n:
+                self.advance(end_ms)
+            self._stride = min(2 * self._stride, STRIDE)
+            i = upto
+
+    def _timeless(self, found: Found) -> bool:
+        """Whether the ticks among the readings that `found` comes from meant nothing: no delay began, ran out or was cut short."""
+        if found.deaf is not None or any(event.rule.id in self._awaited for event in found.events):
+            return False
+        for table, cells in found.changes:
+            before, cell = table.cells, cells.cell
+            same = cells.since_ms == before.since_ms[cell]
+            same &= (cells.state == before.state[cell]) & (cells.start_ms == before.start_ms[cell])
+            if same.all():
+                continue
+            run = table.run
+            timed = run.hold_ms or run.clear_hold_ms or run.passing is not None or run.driven_by == "silence"
+            if timed or table.inhibitable or np.isin(cells.state[~same], (PENDING, CLEARING)).any():
+                return False
+        return True
+
+    def _ticked(self, found: Found, now_ms: int) -> None:
         self.conclude(found)
         self.at_ms = now_ms
         self.position += 1
@@ -77,4 +116,10 @@ class Player:
 
 def quiet(found: Found) -> bool:
     """Whether nothing happened and no state moved."""
-    return not found.events and not found.changes
+    if found.events:
+        return False
+    for gathering, opened in found.gathered:
+        known = gathering.groups
+        if any(group.active != (area in known and known[area].active) for area, group in opened.items()):
+            return False
+    return all((cells.state == table.cells.state[cells.cell]).all() for table, cells in found.changes)
