@@ -28,7 +28,7 @@ from hub.i18n import DEFAULT_LOCALE
 from hub.model.alerts import Alert, Subject
 from hub.model.deliveries import Delivery, NewDelivery, NewTimer, Plan
 from hub.model.rules import ConditionEvent
-from hub.registry.snapshot import Registry
+from hub.registry.snapshot import Registry, building_of
 
 __all__ = ["EscalationPolicy", "StandardPlanner", "load_policy"]
 
@@ -78,7 +78,6 @@ class StandardPlanner:
         device = registry.find(event.device)
         spot = spot_of(registry, event.device)
         name = place_text(registry, spot.place)
-        building = next((p.code for p in path_of(registry, spot.place) if p.level == "building"), "")
         lat, lon = registry.position(device.slot) if device else (None, None)
         return Subject(
             device_kind=device.kind if device else "unknown",
@@ -89,7 +88,7 @@ class StandardPlanner:
             place_en=name.en,
             lat=lat,
             lon=lon,
-            building=building,
+            building=building_of(registry.places, spot.place),
         )
 
     def window_ms(self, alert: Alert) -> int:

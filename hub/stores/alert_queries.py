@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 
-from hub.model.alerts import Actor, Alert, AuditRow, Page
+from hub.model.alerts import Actor, Alert, AuditRow, Occurrence, Page
 from hub.model.deliveries import DeliveryRow
 from hub.model.readings import QuarantineRow
 from hub.model.rules import SEVERITIES
 from hub.stores.alert_rows import alert_of
 from hub.stores.ledger import Ledger
-from hub.stores.schema import alerts, audit, deliveries, quarantine
+from hub.stores.schema import alerts, audit, deliveries, episodes, quarantine
 
 MOST_ROWS = 500
 
@@ -45,6 +45,7 @@ class AlertQueries:
         until_ms: int | None = None,
         test: bool | None = None,
         text: str | None = None,
+        incident: str | None = None,
         limit: int = 50,
         before: str | None = None,
     ) -> Page:
@@ -55,8 +56,9 @@ class AlertQueries:
         alert comes twice. Raises ValueError for a `before` that is no such mark.
         """
         limit = max(1, min(limit, MOST_ROWS))
-        wanted = [*_within(scope)]
-        for column, value in ((alerts.c.severity, severity), (alerts.c.station, station), (alerts.c.device_id, device)):
+        wanted = [*within(scope)]
+        same = {"severity": severity, "station": station, "device_id": device, "incident_id": incident}
+        for column, value in ((alerts.c[name], value) for name, value in same.items()):
             if value is not None:
                 wanted.append(column == value)
         if live is not None:
@@ -74,7 +76,7 @@ class AlertQueries:
         if text is not None and text.strip():
             wanted.append(_mentions(text.strip()))
         if before is not None:
-            at_ms, alert_id = _mark(before)
+            at_ms, alert_id = mark_of(before)
             wanted.append(
                 or_(alerts.c.raised_at_ms < at_ms, (alerts.c.raised_at_ms == at_ms) & (alerts.c.id < alert_id))
             )
@@ -86,7 +88,7 @@ class AlertQueries:
 
     def one(self, alert_id: str, *, scope: Actor | None = None) -> Alert | None:
         """The alert, or None when there is none (or none that `scope` may see)."""
-        found = self._alerts(select(alerts).where(alerts.c.id == alert_id, *_within(scope)))
+        found = self._alerts(select(alerts).where(alerts.c.id == alert_id, *within(scope)))
         return found[0] if found else None
 
     def audit(self, alert_id: str) -> builtins.list[AuditRow]:
@@ -101,17 +103,28 @@ class AlertQueries:
             rows = connection.execute(select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit))
             return [_audit(row) for row in rows]
 
-    def deliveries(self, alert_id: str) -> builtins.list[DeliveryRow]:
-        """Who was told about the alert and what became of it, in the order of planning."""
+    def occurrences(self, alert_id: str) -> builtins.list[Occurrence]:
+        """Every time that the alert's condition began to hold, oldest first, with what the rule saw."""
+        statement = select(
+            episodes.c.id, episodes.c.start_ms, episodes.c.raised_at_ms, episodes.c.cleared_at_ms, episodes.c.evidence
+        ).where(episodes.c.alert_id == alert_id, episodes.c.id.not_like("chatter:%"))
         with self._ledger.read() as connection:
-            rows = connection.execute(
-                select(*_DELIVERY).where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.id)
-            )
-            return [DeliveryRow(**row._mapping) for row in rows]
+            rows = connection.execute(statement.order_by(episodes.c.raised_at_ms, episodes.c.start_ms, episodes.c.id))
+            return [Occurrence(**{**row._mapping, "evidence": json.loads(row.evidence or "{}")}) for row in rows]
+
+    def deliveries(self, alert_id: str) -> builtins.list[DeliveryRow]:
+        """Who was told about the alert and what became of it, in the order of planning; by itself or among others."""
+        of_it = alerts.alias()
+        fellows = select(alerts.c.id).join(of_it, of_it.c.incident_id == alerts.c.incident_id)
+        among = deliveries.c.about.is_not(None) & deliveries.c.alert_id.in_(fellows.where(of_it.c.id == alert_id))
+        statement = select(*_DELIVERY).where(or_(deliveries.c.alert_id == alert_id, among)).order_by(deliveries.c.id)
+        with self._ledger.read() as connection:
+            rows = [DeliveryRow(**row._mapping) for row in connection.execute(statement)]
+        return [row for row in rows if row.about is None or alert_id in json.loads(row.about)["alerts"]]
 
     def changed_since(self, change: int, *, scope: Actor | None, limit: int = MOST_ROWS) -> builtins.list[Alert]:
         """Alerts that changed after `change`, each once in its present state, in the order of their last change."""
-        statement = select(alerts).where(alerts.c.change > change, *_within(scope))
+        statement = select(alerts).where(alerts.c.change > change, *within(scope))
         return self._alerts(statement.order_by(alerts.c.change).limit(limit))
 
     def last_change(self) -> int:
@@ -121,7 +134,7 @@ class AlertQueries:
 
     def open_counts(self, *, scope: Actor | None = None) -> dict[str, int]:
         """Live alerts by severity, the hub's own test fires not counted. Every severity is there."""
-        statement = select(alerts.c.severity, func.count()).where(alerts.c.live, ~alerts.c.test, *_within(scope))
+        statement = select(alerts.c.severity, func.count()).where(alerts.c.live, ~alerts.c.test, *within(scope))
         with self._ledger.read() as connection:
             found = dict(tuple(row) for row in connection.execute(statement.group_by(alerts.c.severity)))
         return {severity: int(found.get(severity, 0)) for severity in SEVERITIES}
@@ -139,7 +152,7 @@ class AlertQueries:
             return [alert_of(row) for row in connection.execute(statement)]
 
 
-def _within(scope: Actor | None) -> tuple[ColumnElement[bool], ...]:
+def within(scope: Actor | None) -> tuple[ColumnElement[bool], ...]:
     """`Actor.may_see` in SQL."""
     if scope is None or "*" in scope.grids or "*" in scope.stations:
         return ()
@@ -151,7 +164,7 @@ def _mentions(text: str) -> ColumnElement[bool]:
     return or_(*(func.lower(alerts.c[name]).contains(text.lower(), autoescape=True) for name in columns))
 
 
-def _mark(before: str) -> tuple[int, str]:
+def mark_of(before: str) -> tuple[int, str]:
     at_ms, dash, alert_id = before.partition("-")
     if not (dash and alert_id and at_ms.isascii() and at_ms.isdigit() and len(at_ms) < 19):
         raise ValueError(f"{before!r} is not a mark that a page of this list gave as 'next'")

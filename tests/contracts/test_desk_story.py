@@ -21,7 +21,7 @@ from hub.model.rules import ConditionEvent
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import Outbox
-from hub.stores.schema import alerts, audit, deliveries, episodes, timers
+from hub.stores.schema import alerts, audit, deliveries, episodes, incidents, timers
 from tests.support.alerts import OTHER, T0, WORKER, PlainPlanner, event
 from tests.support.alerts import rule as make_rule
 from tests.support.ledgers import BACKENDS, migrated_url
@@ -50,7 +50,7 @@ class Life(RuleBasedStateMachine):
 
     def start_hub(self) -> None:
         self.ledger = Ledger.open(self.url)
-        self.desk = Desk(self.ledger, PlainPlanner())
+        self.desk = Desk(self.ledger, PlainPlanner(window=60_000))
         self.queries = AlertQueries(self.ledger)
         self.outbox = Outbox(self.ledger)
 
@@ -134,7 +134,7 @@ class Life(RuleBasedStateMachine):
         with self.ledger.read() as connection:
             return [
                 connection.execute(select(table).order_by(*table.primary_key)).all()
-                for table in (alerts, episodes, audit, deliveries, timers)
+                for table in (alerts, episodes, audit, deliveries, timers, incidents)
             ]
 
     @invariant()
@@ -148,6 +148,19 @@ class Life(RuleBasedStateMachine):
         with self.ledger.read() as connection:
             raised = connection.execute(select(func.count()).select_from(episodes)).scalar_one()
         assert sum(row.occurrences for row in rows) == raised
+
+    @invariant()
+    def an_incident_is_open_as_long_as_one_of_its_alerts(self):
+        rows = self.queries.list(scope=None, limit=500).rows
+        with self.ledger.read() as connection:
+            known = {row.id: row for row in connection.execute(select(incidents))}
+        assert {row.incident_id for row in rows if row.incident_id} == set(known)
+        for incident in known.values():
+            members = [row for row in rows if row.incident_id == incident.id]
+            assert incident.live == any(row.live for row in members)
+            assert incident.alerts == len(members)
+            assert {row.severity for row in members} <= {"P3", "P4"}
+            assert incident.live or incident.digest_due_ms is None
 
     @invariant()
     def what_holds_is_never_silent(self):
