@@ -14,8 +14,10 @@ from hub.dispatch.channels import (
     console,
     dingtalk_robot,
     feishu_robot,
+    ntfy,
     siren,
     sms,
+    telegram,
     voice,
     webhook,
     wecom_app,
@@ -44,6 +46,8 @@ CHANNELS: Mapping[str, Row] = {
     "feishu_robot": Row(feishu_robot.Config, feishu_robot.open_channel),
     "sms": Row(sms.Config, sms.open_channel),
     "voice": Row(voice.Config, voice.open_channel),
+    "ntfy": Row(ntfy.Config, ntfy.open_channel),
+    "telegram": Row(telegram.Config, telegram.open_channel),
 }
 
 

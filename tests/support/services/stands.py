@@ -14,7 +14,9 @@ from typing import Any
 from tests.support.services.aliyun import FakeSms, FakeVoice
 from tests.support.services.dingtalk import FakeDingtalk
 from tests.support.services.feishu import FakeFeishu
+from tests.support.services.ntfy import FakeNtfy
 from tests.support.services.server import FakeService
+from tests.support.services.telegram import FakeTelegram
 from tests.support.services.wecom import FakeWecomApp, FakeWecomRobots
 
 
@@ -165,6 +167,36 @@ def voice() -> Iterator[Stand]:
         )
 
 
+@contextmanager
+def ntfy() -> Iterator[Stand]:
+    token = "tk_agq3kx8d5b2f7v1m9z4w6c0y8h3n5j"
+    with FakeNtfy(token).running() as service:
+        yield Stand(
+            service=service,
+            section={"base_url": service.url, "token_env": "NTFY"},
+            environ={"NTFY": token},
+            target="crew-north",
+            more_targets=("crew-south",),
+            bad_targets=(*Stand.bad_targets, "a/b", "crew?x=1", "微站"),
+            texts=lambda body: f"{body['title']}\n{body['message']}",
+        )
+
+
+@contextmanager
+def telegram() -> Iterator[Stand]:
+    token = "123456789:AAF8kQ2xW9bM4nV6cZ1sD8gH3jL5pT0uYe"
+    with FakeTelegram(token, "42", "-1001234567890", "@north").running() as service:
+        yield Stand(
+            service=service,
+            section={"base_url": service.url, "token_env": "BOT"},
+            environ={"BOT": token},
+            target="42",
+            more_targets=("-1001234567890", "@north"),
+            bad_targets=(*Stand.bad_targets, "north", "4 2", "--4", "@", "４２"),
+            texts=lambda body: str(body["text"]),
+        )
+
+
 STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "wecom_robot": wecom_robot,
     "wecom_app": wecom_app,
@@ -172,4 +204,6 @@ STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "feishu_robot": feishu_robot,
     "sms": sms,
     "voice": voice,
+    "ntfy": ntfy,
+    "telegram": telegram,
 }
