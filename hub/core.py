@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from hub.recorder import Recorder
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
 from hub.rules import snapshot
+from hub.rules.difference import difference
 from hub.rules.engine import Engine
-from hub.rules.ruleset import RuleSet, load_rules
+from hub.rules.ruleset import RuleSet
 from hub.rules.takeover import seed
 from hub.settings import Settings
 from hub.stores import state_file
@@ -57,10 +59,13 @@ class Core:
         queries: AlertQueries,
         figures: AlertFigures,
         clock: Clock,
+        load: Callable[[], RuleSet],
     ) -> None:
         self.settings, self.live, self.journal, self.intake, self.clock = settings, live, journal, intake, clock
         self.rules, self.queries, self.figures = rules, queries, figures
         self._state = settings.data / "rules.state"
+        self._load = load
+        self._reloading = threading.Lock()
         self._wanted: tuple[RuleSet, Registry] | None = None
         self._snapshot_at_ms = self._trim_at_ms = self._reconciled_at_ms = 0
         self._rules_seen = _stamp(settings.folder / "rules")
@@ -189,15 +194,18 @@ class Core:
 
     def reload(self) -> None:
         """Reads registry and rules again: all that can fail first, then one swap between two batches."""
-        self._rules_seen = _stamp(self.settings.folder / "rules")
-        try:
-            rules = load_rules(self.settings.folder / "rules")
-            registry = self.live.reload()
-        except ConfigError as wrong:
-            self.config_trouble = _refused(wrong)
-            return
-        self.config_trouble = ""
-        self._wanted = (rules, registry)
+        with self._reloading:  # else an older set, loaded more slowly, could come after a newer one
+            self._rules_seen = _stamp(self.settings.folder / "rules")
+            try:
+                rules = self._load()
+                registry = self.live.reload()
+            except ConfigError as wrong:
+                self.config_trouble = _refused(wrong)
+                return
+            self.config_trouble = ""
+            if found := difference(self.rules, rules, registry):
+                log.info("rules.different", **found.summary())
+            self._wanted = (rules, registry)
 
     # -- for the history ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -102,6 +103,29 @@ class RuleBook:
         """The files as they are now, whether they make sense or not."""
         return self.files.read()
 
+    def shown(self) -> Loaded | None:
+        """What to show as the rules in force: those that run here, else those of the files, else the last that ran."""
+        running = self.running()
+        if running is not None:
+            return running
+        texts = self.files.read()
+        with suppress(ConfigError):
+            return Loaded(self._rules(texts), texts)
+        for entry in self.versions.list(limit=50):
+            if entry.applied_at_ms is not None:
+                texts = RuleTexts.of(
+                    {name: text.encode() for name, text in (self.versions.files(entry.id) or {}).items()}
+                )
+                with suppress(ConfigError):
+                    return Loaded(self._rules(texts), texts)
+        return None
+
+    def rules_in(self, files: Mapping[str, str]) -> RuleSet:
+        """The rules of files given by their texts; none for none. Raises ConfigError with every complaint."""
+        if not files:
+            return RuleSet((), "")
+        return self._rules(RuleTexts.of({name: text.encode() for name, text in files.items()}))
+
     def complaints(self, texts: RuleTexts) -> tuple[Complaint, ...]:
         """What is wrong with these files; empty when they could run."""
         try:
@@ -109,11 +133,6 @@ class RuleBook:
         except ConfigError as wrong:
             return wrong.complaints
         return ()
-
-    def rules(self, texts: RuleTexts) -> RuleSet:
-        """The rules of these files. Raises ConfigError with every complaint, naming files without their folder."""
-        running = self.running()
-        return running.rules if running is not None and running.texts == texts else self._rules(texts)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

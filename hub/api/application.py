@@ -15,6 +15,7 @@ from hub.api import (
     routes_board,
     routes_operations,
     routes_registry,
+    routes_rules,
     routes_session,
     routes_stream,
     shield,
@@ -25,6 +26,8 @@ from hub.api.routes_alerts import presenter_of
 from hub.api.stream import Broadcast
 from hub.api.wire import AlertOut, ProblemOut
 from hub.model.alerts import Alert
+
+_OPEN = (("post", "/api/v1/session"), ("get", "/api/v1/schema/rules.json"))
 
 
 def create_app(parts: ApiParts) -> FastAPI:
@@ -51,7 +54,15 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.state.broadcast = Broadcast(parts.queries, parts.notifier, parts.health, parts.clock, write_out)
     problems.install(app, pages.problem_page)
     shield.install(app)
-    for module in (routes_board, routes_alerts, routes_stream, routes_registry, routes_session, routes_operations):
+    for module in (
+        routes_board,
+        routes_alerts,
+        routes_stream,
+        routes_registry,
+        routes_rules,
+        routes_session,
+        routes_operations,
+    ):
         app.include_router(
             module.router,
             prefix="/api/v1",
@@ -59,6 +70,7 @@ def create_app(parts: ApiParts) -> FastAPI:
             dependencies=[Depends(filters.known_only)],
         )
     app.include_router(routes_operations.probes)
+    app.include_router(routes_rules.public, prefix="/api/v1")
     pages.install(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
@@ -73,6 +85,6 @@ def _described(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
-                if path.startswith("/api/") and (method, path) != ("post", "/api/v1/session"):
+                if path.startswith("/api/") and (method, path) not in _OPEN:
                     operation["security"] = [{"token": []}]
     return app.openapi_schema or {}

@@ -20,6 +20,7 @@ CSRF_HEADER = "X-GridHub-Csrf"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 ACTING: tuple[Role, ...] = ("grid_worker", "station", "officer", "admin")
 READS_QUARANTINE: tuple[Role, ...] = ("officer", "admin")
+KEEPS_RULES: tuple[Role, ...] = ("officer", "admin")
 
 
 def parts_of(request: Request) -> ApiParts:
@@ -74,6 +75,27 @@ def reading_quarantine(caller: Caller) -> Actor:
     return caller
 
 
+def reading_rules(caller: Caller) -> Actor:
+    """The caller, if its role may read the rules and their history; else 403."""
+    if caller.role not in KEEPS_RULES:
+        raise problems.wrong_role(caller.role)
+    return caller
+
+
+def may_change_rules(actor: Actor) -> bool:
+    """Rules hold for every grid: whoever is limited to some may read them only."""
+    return actor.role in KEEPS_RULES and "*" in (*actor.grids, *actor.stations)
+
+
+def changing_rules(caller: Caller) -> Actor:
+    """The caller, if it may change the rules; else 403."""
+    if not may_change_rules(reading_rules(caller)):
+        raise problems.not_everywhere()
+    return caller
+
+
+RulesReader = Annotated[Actor, Depends(reading_rules)]
+RulesKeeper = Annotated[Actor, Depends(changing_rules)]
 ActingCaller = Annotated[Actor, Depends(acting)]
 QuarantineReader = Annotated[Actor, Depends(reading_quarantine)]
 

@@ -11,6 +11,7 @@ from hub.alerts.desk import Desk
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
 from hub.registry.snapshot import Registry
+from hub.rulebook import RuleBook
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.sessions import Sessions
 from hub.stores.tokens import Tokens
@@ -99,3 +100,4 @@ class ApiParts:
     clock: Clock
     site: Site
     notifier: ChangeNotifier
+    rules: RuleBook

@@ -16,9 +16,10 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from hub.alerts.lifecycle import REFUSALS
+from hub.api import complaints as files
 from hub.api.headers import HEADERS
 from hub.api.language import locale_of
-from hub.errors import IllegalAction, Unavailable
+from hub.errors import Complaint, IllegalAction, Unavailable
 from hub.i18n import _, text
 from hub.telemetry import log
 
@@ -45,8 +46,8 @@ class Wrong:
 class Problem(HTTPException):
     """An answer other than the one asked for. `code` is stable for machines; `detail` and `remedy` are message ids.
 
-    `values` fill the placeholders of both texts; `errors` names the fields of a bad request. `reason` is the desk's own
-    code for why it refuses.
+    `values` fill the placeholders of both texts; `errors` names the fields of a bad request, `complaints` what is wrong in
+    files. `reason` is the desk's own code for why it refuses.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Problem(HTTPException):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[Wrong] = (),
+        complaints: Sequence[Complaint] = (),
         reason: str = "",
         **values: Value,
     ) -> None:
@@ -67,6 +69,7 @@ class Problem(HTTPException):
         self.title, self.detail, self.remedy = title, detail, remedy
         self.headers: dict[str, str] = dict(headers or {})
         self.errors = list(errors)
+        self.complaints = list(complaints)
         self.reason = reason
         self.values = values
 
@@ -91,6 +94,8 @@ class Problem(HTTPException):
             body["errors"] = [
                 {"field": wrong.field, "message": _filled(wrong.message, wrong.values, locale)} for wrong in self.errors
             ]
+        if self.complaints:
+            body["complaints"] = [one.model_dump() for one in files.told(self.complaints, locale)]
         return body
 
     def response(self, request: Request, more: Mapping[str, str] | None = None) -> JSONResponse:
@@ -174,6 +179,79 @@ def reason_missing() -> Problem:
         _("A false alarm needs a reason."),
         _("Say in a few words what set the device off."),
         errors=[Wrong("body.reason", _("must not be empty"))],
+    )
+
+
+def why_missing(where: str) -> Problem:
+    return Problem(
+        422,
+        "reason-missing",
+        _("Reason missing"),
+        _("A change of the rules needs a reason."),
+        _("Say in a few words why; it stays in the history."),
+        errors=[Wrong(where, _("must not be empty"))],
+    )
+
+
+def not_everywhere() -> Problem:
+    return Problem(
+        403,
+        "not-everywhere",
+        _("Not allowed"),
+        _("The rules hold for every grid, and this token only for some."),
+        _("Use a token for all grids, or ask an administrator."),
+    )
+
+
+def bad_rules(complaints: Sequence[Complaint]) -> Problem:
+    return Problem(
+        422,
+        "bad-rules",
+        _("These rules cannot run"),
+        _("The rules as they would be have mistakes; the first of {n}: {first}"),
+        _("Correct what is named under “complaints”. Nothing was changed."),
+        complaints=complaints,
+        n=str(len(complaints)),
+        first={locale: _short_of(complaints[0], locale) for locale in ("zh-CN", "en")},
+    )
+
+
+def _short_of(complaint: Complaint, locale: str) -> str:
+    (told,) = files.told([complaint], locale)
+    where = f"{told.file}:{told.line}" if told.line else told.file
+    return " ".join(filter(None, (where, told.rule, told.key, told.message)))
+
+
+def changed_meanwhile(version: str) -> Problem:
+    return Problem(
+        412,
+        "changed-meanwhile",
+        _("Changed by somebody else"),
+        _("The rules have changed since they were read; they are at version {version} now."),
+        _("Read them again and make the change on top."),
+        headers={"ETag": f'"{version}"'},
+        version=version,
+    )
+
+
+def version_missing() -> Problem:
+    return Problem(
+        428,
+        "version-missing",
+        _("Version missing"),
+        _("A change must say which version of the rules it starts from."),
+        _("Send the ETag of the rules that you have read as If-Match."),
+    )
+
+
+def rules_not_writable(why: str) -> Problem:
+    return Problem(
+        409,
+        "rules-not-writable",
+        _("The rules cannot be changed from here"),
+        _("The rule files could not be written ({why}). Nothing was changed."),
+        _("Change them where they are kept, or let the hub write to their folder."),
+        why=why,
     )
 
 
@@ -316,8 +394,10 @@ _REFUSALS = {
     403: "The role may not do this",
     404: "There is no such thing in your grids",
     409: "The present state of the alert does not allow it",
+    412: "Somebody else has changed it meanwhile",
     413: "The request is too large",
     422: "The request was not understood; `errors` names the fields",
+    428: "The request does not say which version it starts from",
     429: "Too many failures; see Retry-After",
     503: "The hub's store does not answer; see Retry-After",
 }

@@ -10,6 +10,7 @@ from hub.api import problems
 from hub.api.headers import HEADERS
 
 MOST_BYTES = 64 * 1_024
+MOST_BYTES_OF_RULES = 1_024 * 1_024
 
 
 class Shield:
@@ -31,21 +32,26 @@ class Shield:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        taken = 0
+        taken, most = 0, _most(scope["path"])
 
         async def limited() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MOST_BYTES:
-                raise problems.too_large(MOST_BYTES)
+            if taken > most:
+                raise problems.too_large(most)
             return message
 
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > MOST_BYTES:
-            await problems.too_large(MOST_BYTES).response(Request(scope))(scope, receive, shielded)
+        if declared.isdigit() and int(declared) > most:
+            await problems.too_large(most).response(Request(scope))(scope, receive, shielded)
         else:
             await self._app(scope, limited, shielded)
+
+
+def _most(path: str) -> int:
+    """Bytes that a request to `path` may carry: rule files are larger than anything else that people send."""
+    return MOST_BYTES_OF_RULES if path.startswith("/api/v1/rules/") else MOST_BYTES
 
 
 def install(app: FastAPI) -> None:

@@ -72,10 +72,22 @@ class FieldError(Wire):
     message: str
 
 
+class ComplaintOut(Wire):
+    """One thing wrong in a file of the configuration, with the place and the remedy."""
+
+    file: str
+    line: int | None
+    rule: str = Field(description="Id of the rule, where it is known")
+    key: str
+    message: str
+    remedy: str
+
+
 class ProblemOut(Wire):
     """An RFC 9457 problem: what is wrong (`detail`) and what to do about it (`remedy`).
 
-    `reason` is there when an action was refused: a code for why, e.g. nobody-on-scene.
+    `reason` is there when an action was refused: a code for why, e.g. nobody-on-scene. `complaints` are there when files were
+    refused.
     """
 
     type: str
@@ -86,6 +98,7 @@ class ProblemOut(Wire):
     remedy: str
     reason: str = ""
     errors: list[FieldError] = []
+    complaints: list[ComplaintOut] = []
 
 
 class GridRef(Wire):

@@ -23,16 +23,19 @@ from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
 from hub.clock import Clock
 from hub.dispatch.escalation import StandardPlanner
 from hub.dispatch.policy import load_policy
-from hub.errors import Unavailable
+from hub.errors import ConfigError, Unavailable
 from hub.model.alerts import Role
 from hub.model.rules import ConditionEvent, EventKind, RuleSpec
 from hub.registry.loader import load
 from hub.registry.snapshot import Registry
-from hub.rules.ruleset import load_rules
+from hub.rulebook import RuleBook
+from hub.rules.ruleset import RuleSet, load_rules
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import LatestValue
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import Outbox
+from hub.stores.rule_files import RuleFiles
+from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
 from hub.stores.tokens import Tokens
 from tests.support.paths import CONFIG
@@ -59,6 +62,7 @@ class Hub:
     silent: set[str]
     latest: dict[str, list[LatestValue]]
     away: list[str]  # names of stores that do not answer
+    runs: Running
     _position: Iterator[int] = field(default_factory=count)
 
     def token(
@@ -102,6 +106,24 @@ class Hub:
     def far_smoke(self) -> str:
         """Some smoke alarm of a grid that station st-1 does not serve."""
         return next(d.id for d in self.registry.devices() if d.kind == "smoke_alarm" and d.grid == FAR_GRID)
+
+
+@dataclass
+class Running:
+    """What stands for the engine: it takes over the rules of the files when told to, unless it is `busy` or they are wrong."""
+
+    rules: RuleSet | None = None
+    busy: bool = False
+    book: RuleBook | None = None
+
+    def reload(self) -> None:
+        assert self.book is not None
+        try:
+            loaded = self.book.load()
+        except ConfigError:
+            return
+        if not self.busy:
+            self.rules = loaded
 
 
 class _Fragile:
@@ -159,6 +181,18 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
 
     desk = Desk(ledger, StandardPlanner(lambda: known, policy, ZONE), on_change=notifier.changed)
     tokens = Tokens(ledger)
+    shutil.copytree(CONFIG / "rules", folder / "rules", dirs_exist_ok=True)
+    runs = Running()
+    book = runs.book = RuleBook(
+        RuleFiles(folder / "rules"),
+        _Fragile(RuleVersions(ledger), "ledger", away),  # type: ignore[arg-type]
+        clock,
+        lambda: known,
+        in_force=lambda: runs.rules,
+        reload=runs.reload,
+    )
+    runs.reload()
+    book.step()
     parts = ApiParts(
         desk=_Fragile(desk, "ledger", away),  # type: ignore[arg-type]
         queries=_Fragile(AlertQueries(ledger), "ledger", away),  # type: ignore[arg-type]
@@ -172,8 +206,8 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
         clock=clock,
         site=Site(name="金桂街道", zone=ZONE, locale="zh-CN", public_url="http://127.0.0.1"),
         notifier=notifier,
+        rules=book,
     )
-    rules = example_rules()
     try:
         yield Hub(
             ledger=ledger,
@@ -181,12 +215,13 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
             clock=clock,
             parts=parts,
             app=create_app(parts),
-            rules=rules,
+            rules=example_rules(),
             outbox=Outbox(ledger),
             health=health,
             silent=silent,
             latest=latest,
             away=away,
+            runs=runs,
         )
     finally:
         notifier.close()
