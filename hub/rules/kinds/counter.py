@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -14,17 +15,19 @@ from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
 from hub.rules.kinds.calendar import local_ms
 from hub.rules.kinds.kind import Compiled, Context, Kind, Look, Memory, Signals
 from hub.rules.kinds.limit import Limit, verdicts
-from hub.rules.kinds.sampling import RECENT_FIELDS, Recent
+from hub.rules.kinds.sampling import CLOCK_FIELDS, Bools, Clock
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 _SLACK: Final = 1 + 1e-9  # ten times 0.1 is not more than 1
 
+_PARTS: Final = 12  # of a window that moves on; the thirteenth moves out of it
+
 _METER: Final[list[Any]] = [
+    *CLOCK_FIELDS,
     ("last", np.float64),  # what the meter said last
     ("high", np.float64),  # and before it fell back
-    ("total", np.float64),  # what was counted since the first reading, whatever meters say
-    ("last_at", np.int64),  # ms; does not move when the hub's time leaps: consumption went on
+    ("last_at", np.int64),  # ms; this and what follows does not move when the hub's time leaps: consumption went on
     ("begun", np.uint8),
 ]
 _PERIOD: Final = np.dtype(
@@ -36,7 +39,15 @@ _PERIOD: Final = np.dtype(
     ],
     align=True,
 )
-_WINDOW: Final = np.dtype([*_METER, *RECENT_FIELDS], align=True)
+_WINDOW: Final = np.dtype(
+    [
+        *_METER,
+        ("since", np.int64),  # ms
+        ("part", np.int64),  # number of the newest part
+        ("counted", np.float64, (_PARTS + 1,)),  # in part n: at n modulo _PARTS + 1
+    ],
+    align=True,
+)
 _SESSION: Final = np.dtype(
     [
         ("since_ms", np.int64),
@@ -53,7 +64,8 @@ class When(Strict):
     `window_s`; or something that goes on: `while` a value is beyond a limit, for `longer_than_s`.
 
     A meter that falls back, was reset or replaced goes on counting from where it is; what it counted unseen is not made up.
-    A reading that falls back and returns was an error. What was counted over a gap is spread evenly over it.
+    A reading that falls back and returns was an error. What was counted from one reading to the next is spread evenly over the time
+    between them. Until a whole window, hour or day was seen, nothing is known to be little.
     """
 
     more_than: float | None = Field(None, ge=0, description="In the counter's unit.")
@@ -61,7 +73,7 @@ class When(Strict):
         None,
         ge=60,
         le=86_400,
-        description="Counted in the last so many seconds; at least three times the device's interval.",
+        description="Counted in the last so many seconds.",
     )
     per: Literal["hour", "day"] | None = Field(
         None, description="Counted since the hour or the day began, by the clock of the site (`timezone` in hub.yaml)."
@@ -111,47 +123,73 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
     return _window(when, quantity) if when.window_s is not None else _period(when, quantity, context.zone)
 
 
-def _count(look: Look, memory: Memory, max_per_h: float | None) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a wave of readings counts: `step` in the time from `from_ms` to `to_ms`; `first` for the first readings of a device."""
+
+    step: Floats
+    from_ms: Ints
+    to_ms: Ints
+    known: Bools
+    first: Bools
+
+
+def _count(look: Look, memory: Memory, clock: Clock, max_per_h: float | None) -> Counted:
     """What was counted since the reading before, 0 where it is not known. Changes `memory` (fields of _METER)."""
     value, last, high = look.value, memory["last"], memory["high"]
     known, begun = np.isfinite(value), memory["begun"] == 1
+    from_ms = memory["last_at"].copy()
+    to_ms = clock.place(look.at_ms, look.observed_ms, known, memory).at_ms
     fell = begun & (value < last)
     back = (last < high) & (value >= high)  # what looked like a new meter was a wrong reading
     step = np.where(begun & ~fell, np.where(back, value - high, value - last), 0.0)
     if max_per_h is not None:
-        hours = np.maximum((look.at_ms - memory["last_at"]) / _HOUR_MS, 1.0)
+        hours = np.maximum((to_ms - from_ms) / _HOUR_MS, 1.0)
         step = np.where(step > max_per_h * hours, 0.0, step)
     step = np.where(known, step, 0.0)
     high = np.where(fell, np.maximum(high, last), np.where(back, 0.0, high))
     np.copyto(memory["high"], high, where=known)
     np.copyto(memory["last"], value, where=known)
-    np.copyto(memory["last_at"], look.at_ms, where=known)
-    memory["total"] += step
+    np.copyto(memory["last_at"], to_ms, where=known)
     memory["begun"] |= known
-    return step
+    return Counted(step, np.where(begun, from_ms, to_ms), to_ms, known, known & ~begun)
 
 
 def _window(when: When, quantity: Quantity) -> Compiled:
     assert when.window_s is not None
     assert when.more_than is not None
-    more_than = when.more_than * _SLACK
-    recent = Recent(int(when.window_s * 1_000), 2, 0)
+    more_than, window_ms = when.more_than * _SLACK, int(when.window_s * 1_000)
+    part_ms, clock = -(-window_ms // _PARTS), Clock(window_ms)
+    places = np.arange(_PARTS + 1)
 
     def judge(look: Look, memory: Memory) -> Signals:
         with np.errstate(all="ignore"):
-            _count(look, memory, when.max_per_h)
-            total = np.where(np.isfinite(look.value), memory["total"], np.nan)
-            counts = Look(quantity=look.quantity, value=total, at_ms=look.at_ms, observed_ms=look.observed_ms)
-            says = recent.add(counts, memory)
-            result = np.where(figure(memory) > more_than, BREACH, CLEAR).astype(np.uint8)
-        result[~says] = UNKNOWN
+            new = _count(look, memory, clock, when.max_per_h)
+            known, at = new.known, new.to_ms
+            part = at // part_ms
+            anew = new.first | (part < memory["part"] - _PARTS)  # the latter: the hub's clock was set back
+            part = np.where(anew, part, np.maximum(part, memory["part"]))
+            parts = part[:, None] - (part[:, None] - places) % (_PARTS + 1)  # the part that each place now stands for
+            kept = np.where((parts > memory["part"][:, None]) | anew[:, None], 0.0, memory["counted"])
+            begin = parts * part_ms
+            inside = np.minimum(at[:, None], begin + part_ms) - np.maximum(new.from_ms[:, None], begin)
+            share = np.maximum(inside, 0) / (at - new.from_ms)[:, None]
+            share = np.where((at > new.from_ms)[:, None], share, parts == part[:, None])
+            np.copyto(memory["counted"], kept + share * new.step[:, None], where=known[:, None])
+            np.copyto(memory["part"], part, where=known)
+            np.copyto(memory["since"], at, where=known & anew)
+            below = np.where(at - memory["since"] >= window_ms, CLEAR, UNKNOWN)
+            result = np.where(figure(memory) > more_than, BREACH, below).astype(np.uint8)
+        result[~known] = UNKNOWN
         return result
 
     def figure(memory: Memory) -> Floats:
-        """What was counted in the window, in the counter's unit."""
-        filled = recent.filled(memory)
-        oldest = np.min(memory["value"], axis=1, where=filled, initial=np.inf)
-        return np.where(filled[:, -1], memory["value"][:, -1] - oldest, np.nan)
+        """What was counted in the window up to the latest reading, in the counter's unit."""
+        part, counted = memory["part"], memory["counted"]
+        with np.errstate(all="ignore"):
+            gone = np.clip((memory["last_at"] - part * part_ms) / part_ms, 0.0, 1.0)
+            oldest = counted[np.arange(len(part)), (part + 1) % (_PARTS + 1)]
+            return np.where(memory["begun"] == 1, counted.sum(axis=1) - gone * oldest, np.nan)
 
     return Compiled(
         driven_by="values",
@@ -167,22 +205,21 @@ def _period(when: When, quantity: Quantity, zone: str) -> Compiled:
     assert when.per is not None
     assert when.more_than is not None
     per, more_than = when.per, when.more_than * _SLACK
+    clock = Clock(_HOUR_MS if per == "hour" else _DAY_MS)
 
     def judge(look: Look, memory: Memory) -> Signals:
-        known, begun = np.isfinite(look.value), memory["begun"] == 1
-        last_at = memory["last_at"].copy()
-        period, start_ms = _period_of(look.at_ms, zone, per)
         with np.errstate(all="ignore"):
-            step = _count(look, memory, when.max_per_h)
-            share = (look.at_ms - start_ms) / np.maximum(look.at_ms - last_at, 1)
-            step = np.where(last_at < start_ms, step * np.clip(share, 0.0, 1.0), step)
-            new = period != memory["period"]
-            np.copyto(memory["sum"], np.where(new, step, memory["sum"] + step), where=known)
-        np.copyto(memory["whole"], begun, where=known & new, casting="unsafe")
-        np.copyto(memory["period"], period, where=known)
+            new = _count(look, memory, clock, when.max_per_h)
+            period, start_ms = _period_of(new.to_ms, zone, per)
+            share = np.clip((new.to_ms - start_ms) / (new.to_ms - new.from_ms), 0.0, 1.0)
+            step = np.where(new.from_ms < start_ms, new.step * share, new.step)
+            begins = period != memory["period"]
+            np.copyto(memory["sum"], np.where(begins, step, memory["sum"] + step), where=new.known)
+            np.copyto(memory["whole"], ~new.first, where=new.known & begins, casting="unsafe")
+            np.copyto(memory["period"], period, where=new.known)
         below = np.where(memory["whole"] == 1, CLEAR, UNKNOWN)
         result = np.where(memory["sum"] > more_than, BREACH, below).astype(np.uint8)
-        result[~known] = UNKNOWN
+        result[~new.known] = UNKNOWN
         return result
 
     def figure(memory: Memory) -> Floats:

@@ -22,7 +22,7 @@ _SLACK: Final = 1 + 1e-9
 class When(Strict):
     """The value `reaches` a limit, going `direction`, `within_s` seconds from now.
 
-    A line through each pair of samples of the last `over_s` seconds says where the value will be. A breach when two thirds of the
+    A line through each pair of samples of the last `over_s` seconds says where the value will be. A breach when three of four
     lines are at the limit or beyond it by then; clear when no more than half are, and the value itself is not there yet.
     """
 
@@ -85,7 +85,7 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         near = soon if clear_ms == soon_ms else arrivals(memory, clear_ms)[0]
         result = np.full(len(memory), CLEAR, np.uint8)
         result[(2 * near > pairs) | ((look.value - when.reaches) * sign >= 0)] = BETWEEN
-        result[3 * soon >= 2 * pairs] = BREACH
+        result[4 * soon >= 3 * pairs] = BREACH
         result[~says] = UNKNOWN
         return result
 

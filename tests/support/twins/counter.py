@@ -11,7 +11,7 @@ from hub.model.quantities import Quantity
 from hub.rules.kinds.kind import Context
 from tests.support.twins import leapt
 from tests.support.twins.repeat import meaning
-from tests.support.twins.sampling import Recent
+from tests.support.twins.sampling import Clock
 
 
 def Twin(when: Any, quantity: Quantity | None, context: Context) -> Any:
@@ -22,56 +22,73 @@ def Twin(when: Any, quantity: Quantity | None, context: Context) -> Any:
 
 
 class Meter:
-    """What is counted from reading to reading."""
+    """What is counted from reading to reading, and from when to when."""
 
-    def __init__(self, max_per_h: float | None) -> None:
-        self.max_per_h = max_per_h
+    def __init__(self, max_per_h: float | None, over_ms: int) -> None:
+        self.max_per_h, self.clock = max_per_h, Clock(over_ms)
         self.last: float | None = None
         self.before_fall = 0.0
         self.last_at = 0
 
-    def read(self, value: float, at_ms: int) -> float:
-        last, hours = self.last, max(1.0, (at_ms - self.last_at) / 3_600_000)
-        self.last, self.last_at = value, at_ms
+    def read(self, value: float, at_ms: int, observed_ms: int) -> tuple[float, int, int]:
+        to_ms, _, _ = self.clock.place(at_ms, observed_ms)
+        last, from_ms = self.last, self.last_at
+        self.last, self.last_at = value, to_ms
         if last is None:
-            return 0.0
+            return 0.0, to_ms, to_ms
         if value < last:
             self.before_fall = max(self.before_fall, last)
-            return 0.0
+            return 0.0, from_ms, to_ms
         step = value - last
         if last < self.before_fall <= value:
             step = value - self.before_fall
             self.before_fall = 0.0
-        return 0.0 if self.max_per_h is not None and step > self.max_per_h * hours else step
+        hours = max(1.0, (to_ms - from_ms) / 3_600_000)
+        if self.max_per_h is not None and step > self.max_per_h * hours:
+            step = 0.0
+        return step, from_ms, to_ms
 
 
 class InWindow:
     def __init__(self, when: Any) -> None:
         self.more_than = when.more_than * (1 + 1e-9)  # decimals are not exact
-        self.meter = Meter(when.max_per_h)
-        self.recent = Recent(int(when.window_s * 1_000), 2, 0)
-        self.total = 0.0
+        self.window = int(when.window_s * 1_000)
+        self.meter = Meter(when.max_per_h, self.window)
+        self.part_ms = math.ceil(self.window / 12)
+        self.newest = self.since = 0
+        self.parts: dict[int, float] = {}
 
     def judge(self, quantity: str, value: float, at_ms: int, observed_ms: int) -> str:
         if math.isnan(value):
             return "unknown"
-        self.total += self.meter.read(value, at_ms)
-        if not self.recent.add(self.total, at_ms, observed_ms):
-            return "unknown"
-        return "breach" if self.total - self.recent.samples[0][1] > self.more_than else "clear"
+        first = self.meter.last is None
+        step, begin, end = self.meter.read(value, at_ms, observed_ms)
+        number = end // self.part_ms
+        if first or number < self.newest - 12:
+            self.parts, self.newest, self.since = {}, number, end
+        self.newest = max(self.newest, number)
+        for part in range(self.newest - 12, self.newest + 1):
+            inside = min(end, (part + 1) * self.part_ms) - max(begin, part * self.part_ms)
+            share = max(0, inside) / (end - begin) if end > begin else float(part == self.newest)
+            self.parts[part] = self.parts.get(part, 0.0) + share * step
+        gone = min(1.0, max(0.0, end / self.part_ms - self.newest))  # how much of the oldest part is out of the window
+        counted = sum(self.parts.get(self.newest - n, 0.0) for n in range(12))
+        if counted + (1 - gone) * self.parts.get(self.newest - 12, 0.0) > self.more_than:
+            return "breach"
+        return "clear" if end - self.since >= self.window else "unknown"
 
     def passing(self, now_ms: int) -> str:
         return "unknown"
 
     def leap(self, leap_ms: int, now_ms: int) -> None:
-        self.recent.leap(leap_ms, now_ms)
+        self.meter.clock.leap(leap_ms, now_ms)
 
 
 class InPeriod:
     def __init__(self, when: Any, zone: str) -> None:
         self.per, self.zone = when.per, ZoneInfo(zone)
         self.more_than = when.more_than * (1 + 1e-9)  # decimals are not exact
-        self.meter = Meter(when.max_per_h)
+        self.meter = Meter(when.max_per_h, 3_600_000 if when.per == "hour" else 86_400_000)
         self.period: object = None
         self.counted = 0.0
         self.whole = False
@@ -79,13 +96,13 @@ class InPeriod:
     def judge(self, quantity: str, value: float, at_ms: int, observed_ms: int) -> str:
         if math.isnan(value):
             return "unknown"
-        begun, last_at = self.meter.last is not None, self.meter.last_at
-        step = self.meter.read(value, at_ms)
-        period, start_ms = self._period(at_ms)
-        if last_at < start_ms:
-            step *= (at_ms - start_ms) / max(at_ms - last_at, 1)
+        first = self.meter.last is None
+        step, begin, end = self.meter.read(value, at_ms, observed_ms)
+        period, start_ms = self._period(end)
+        if begin < start_ms <= end:
+            step *= (end - start_ms) / (end - begin)
         if period != self.period:
-            self.period, self.counted, self.whole = period, 0.0, begun
+            self.period, self.counted, self.whole = period, 0.0, not first
         self.counted += step
         if self.counted > self.more_than:
             return "breach"
@@ -104,7 +121,7 @@ class InPeriod:
         return "unknown"
 
     def leap(self, leap_ms: int, now_ms: int) -> None:
-        pass  # what was counted was counted
+        self.meter.clock.leap(leap_ms, now_ms)  # what was counted was counted
 
 
 class Session:

@@ -20,7 +20,7 @@ class Twin:
         when = self.when
         if not self.recent.add(value, at_ms, observed_ms):
             return "unknown"
-        if self._share_there_in(when.within_s) >= Fraction(2, 3):
+        if self._share_there_in(when.within_s) >= Fraction(3, 4):
             return "breach"
         if self._there(value) or self._share_there_in(when.clear_within_s or when.within_s) > Fraction(1, 2):
             return "between"
