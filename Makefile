@@ -7,11 +7,11 @@ PY := .venv/bin/python
 export PYTHON
 ARGS ?=
 
-.PHONY: help setup dev run test check format bench messages lock clean
+.PHONY: help setup dev run test check format bench bench-anomaly messages lock clean
 
 help: ## Show the targets
 	@printf 'GridHub. Targets:\n'
-	sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 setup: ## Make .venv with the command gridhub
 	@sh tools/setup.sh run
@@ -38,6 +38,9 @@ format: dev ## Put the code into shape
 
 bench: dev ## Measure; ends with one JSON object
 	@exec $(PY) -m tests.bench $(ARGS)
+
+bench-anomaly: dev ## Measure the anomaly detector on DATA=folder (Numenta's layout) and a simulated fleet; one JSON object
+	@exec $(PY) -m tests.bench.anomaly $(DATA) $(ARGS)
 
 messages: dev ## Collect the texts of code and pages, compile the translations
 	@$(PY) tools/messages.py
