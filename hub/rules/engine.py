@@ -475,9 +475,8 @@ class Engine:
         if not len(cell):
             return
         cells = table.read(cell)
-        cells.since_ms = leapt(cells.since_ms, found.leap_ms, now_ms)
-        if cells.memory is not None and found.leap_ms:
-            cells.memory = leapt_memory(cells.memory, found.leap_ms, now_ms)
+        if found.leap_ms:
+            table.leap_copy(cells, found.leap_ms, now_ms)
         marked: Marked = []
         for _, event, begins, concerned in starts:
             self._trigger(table, cells, np.searchsorted(cell, concerned), begins, event, 0, marked)
@@ -506,7 +505,8 @@ class Engine:
         if not len(cell):
             return
         cells = table.read(cell)
-        cells.since_ms = leapt(cells.since_ms, found.leap_ms, now_ms)
+        if found.leap_ms:
+            table.leap_copy(cells, found.leap_ms, now_ms)
         limits = np.broadcast_to(limit, slots.shape)[cell]
         starts = np.maximum(heard[cell] + limits, cells.start_ms + 1)
         signal = np.where(late[cell], BREACH, UNKNOWN).astype(np.uint8)

@@ -37,9 +37,11 @@ class NarrowIndex:
         awake = self._always | np.fromiter((table.awake > 0 for table in self.tables), bool, len(self.tables))
         said = value[row]
         keep = ((said >= self._lowest[number]) & (said <= self._highest[number])) | awake[number]
-        row, number = row[keep], number[keep]
-        if not len(row):
+        if not keep.any():
             return
+        pair = number.astype(np.int64) << 32 | slot[row]
+        keep |= np.isin(pair, pair[keep])  # what follows (or precedes) in the same batch counts too: it may clear
+        row, number = row[keep], number[keep]
         order = np.argsort(number, kind="stable")
         row, number = row[order], number[order]
         cuts = np.flatnonzero(np.diff(number)) + 1

@@ -148,11 +148,15 @@ class RuleTable:
 
     def leap(self, leap_ms: int, now_ms: int) -> None:
         """Time leapt to `now_ms`: what was so long ago before is so long ago after it."""
-        c = self.cells
-        c.since_ms = leapt(c.since_ms, leap_ms, now_ms)
-        if c.memory is not None:
-            c.memory = leapt_memory(c.memory, leap_ms, now_ms)
-        c.flaps = {cell: tuple(min(t + leap_ms, now_ms) for t in times) for cell, times in c.flaps.items()}
+        self.leap_copy(self.cells, leap_ms, now_ms)
+
+    def leap_copy(self, cells: Cells, leap_ms: int, now_ms: int) -> None:
+        """The same for a copy of some cells."""
+        cells.since_ms = leapt(cells.since_ms, leap_ms, now_ms)
+        if cells.memory is not None:
+            cells.memory = leapt_memory(cells.memory, leap_ms, now_ms)
+        flaps = self.cells.flaps
+        cells.flaps = {cell: tuple(min(t + leap_ms, now_ms) for t in times) for cell, times in flaps.items()}
 
     def step(
         self,
@@ -198,6 +202,10 @@ class RuleTable:
     ) -> Sequence[int]:
         """Remembers what begins and ends; keeps open (changing `after`) what would end for the third time in a minute."""
         was, now = before >= ACTIVE, after >= ACTIVE
+        back = (before == CLEARING) & (after == ACTIVE) & (now_ms - since >= self.run.clear_hold_ms)
+        for n in np.flatnonzero(back).tolist():  # it would have ended and begun again, had it not been kept open
+            cell = int(cells.cell[at[n]])
+            cells.flaps[cell] = (*(cells.flaps.get(cell) or self.cells.flaps.get(cell, ())), int(now_ms[n]))[-CHATTER:]
         turns = np.flatnonzero(was != now)
         if not len(turns):
             return ()

@@ -206,6 +206,8 @@ class Twin:
                 cell.state, cell.since = "clearing", now
         elif cell.state == "clearing":
             if meaning in ("breach", "between"):
+                if now - cell.since >= off:  # kept open for its chatter
+                    cell.turns.append(now)
                 cell.state = "active"
             elif now - cell.since >= off:
                 self._clear(cell, rule, slot, now, position)
