@@ -121,12 +121,11 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         return _missing(memory)
 
     def _ask(memory: Memory, where: NDArray[np.bool_], at_ms: NDArray[np.int64]) -> None:
-        """Waits for an answer from now on, but where it is waited for already: asking again gives no more time."""
+        """Waits for an answer, unless it is there. While one is waited for, asking again changes nothing: the delay runs on."""
         there = memory["answer"] == _MET
         if fresh_ms is not None:
             there = there & (at_ms - memory["answered_ms"] <= fresh_ms)
-        begins = where & (memory["stage"] != _WAITING)
-        memory["stage"][begins] = np.where(there, _ANSWERED, _WAITING)[begins]
+        memory["stage"][where] = np.where(there, _ANSWERED, _WAITING)[where]
 
     return Compiled(
         driven_by="values",
