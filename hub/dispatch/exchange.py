@@ -20,7 +20,7 @@ from hub.model.deliveries import Outcome, Refused, Retry, Sent
 
 MOST_BODY_BYTES = 64 * 1024
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
-_CLOSING = "the hub is stopping"
+CLOSING = "the hub is stopping"
 _LEAST_SECRET = 6
 """Shorter values are not cut out of what is told: they would be found in the middle of words."""
 
@@ -98,7 +98,7 @@ class Lines:
         except (OSError, RuntimeError, ValueError) as bad:
             return Retry(0.0, _phrase(bad, within_s))
         if line is None:
-            return Retry(0.0, _CLOSING if self._closed else "the exchange before has not ended")
+            return Retry(0.0, CLOSING if self._closed else "the exchange before has not ended")
         try:
             return line.ask(request, max(until_s - monotonic_s(), 0.05))
         finally:
@@ -142,7 +142,7 @@ class _Line:
 
     def __init__(self, verify: ssl.SSLContext | bool) -> None:
         self._turn = threading.Lock()
-        self._watch = _Watch()
+        self._watch = Watch()
         self._client = httpx.Client(
             verify=verify,
             follow_redirects=False,
@@ -183,7 +183,7 @@ class _Line:
             response.close()
 
     def close(self) -> None:
-        self._watch.end_for_good(_CLOSING)
+        self._watch.end_for_good(CLOSING)
         if self._turn.acquire(timeout=0.2):  # else its thread is on its way out, and the process with it
             try:
                 self._client.close()
@@ -191,7 +191,7 @@ class _Line:
                 self._turn.release()
 
 
-class _Watch:
+class Watch:
     """Ends an exchange from outside by shutting its socket: httpx bounds each read, not the sum of many slow ones."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from hub.dispatch.channels import (
     console,
     dingtalk_robot,
+    email,
     feishu_robot,
     ntfy,
     siren,
@@ -46,6 +47,7 @@ CHANNELS: Mapping[str, Row] = {
     "feishu_robot": Row(feishu_robot.Config, feishu_robot.open_channel),
     "sms": Row(sms.Config, sms.open_channel),
     "voice": Row(voice.Config, voice.open_channel),
+    "email": Row(email.Config, email.open_channel),
     "ntfy": Row(ntfy.Config, ntfy.open_channel),
     "telegram": Row(telegram.Config, telegram.open_channel),
 }

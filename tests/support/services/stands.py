@@ -9,13 +9,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.support.receivers import certificate
 from tests.support.services.aliyun import FakeSms, FakeVoice
 from tests.support.services.dingtalk import FakeDingtalk
 from tests.support.services.feishu import FakeFeishu
 from tests.support.services.ntfy import FakeNtfy
 from tests.support.services.server import FakeService
+from tests.support.services.smtp import FakeSmtp
 from tests.support.services.telegram import FakeTelegram
 from tests.support.services.wecom import FakeWecomApp, FakeWecomRobots
 
@@ -197,6 +201,39 @@ def telegram() -> Iterator[Stand]:
         )
 
 
+@contextmanager
+def email() -> Iterator[Stand]:
+    password = "mail-Zq8x1Yv3TnW-password"
+    with TemporaryDirectory() as folder:
+        cert, tls = certificate(Path(folder))
+        with FakeSmtp(tls, username="alarm@example.com", password=password).running() as service:
+            yield Stand(
+                service=service,
+                section={
+                    "host": "127.0.0.1",
+                    "port": service.port,
+                    "username": "alarm@example.com",
+                    "password_env": "MAIL",
+                    "sender": "GridHub <alarm@example.com>",
+                    "ca": str(cert),
+                },
+                environ={"MAIL": password},
+                target="crew.north@example.com",
+                more_targets=("crew.south@example.com",),
+                bad_targets=(
+                    *Stand.bad_targets,
+                    "a@b@c",
+                    "a@b\r\nRCPT TO:<x@y>",
+                    "a b@c.d",
+                    "<a@b.c>",
+                    "岗@例.cn",
+                    "@x.y",
+                ),
+                texts=lambda mail: f"{mail['Subject']}\n{mail.get_content()}",
+                private=("crew.north@example.com",),
+            )
+
+
 STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "wecom_robot": wecom_robot,
     "wecom_app": wecom_app,
@@ -206,4 +243,5 @@ STANDS: Mapping[str, Callable[[], AbstractContextManager[Stand]]] = {
     "voice": voice,
     "ntfy": ntfy,
     "telegram": telegram,
+    "email": email,
 }
