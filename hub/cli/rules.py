@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hub.cli import rules_scenes
+from hub.cli import rules_backtest, rules_manage, rules_scenes
 
 group = typer.Typer(
     help="Try rules on the engine that runs live: scenes, recorded data, shadow mode.", no_args_is_help=True
@@ -12,5 +12,7 @@ group = typer.Typer(
 
 
 def register(app: typer.Typer) -> None:
+    rules_manage.register(group)
     rules_scenes.register(group)
+    rules_backtest.register(group)
     app.add_typer(group, name="rules")
