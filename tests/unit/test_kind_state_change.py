@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub import documents
 from hub.model.quantities import QUANTITIES, coded
+from hub.rules.kinds.state_change import When
 from tests.support.twins import Leap, Player, Say, Step, agrees_with_twin, compiled, quantities_of, stories, values_of
 
 GRANTED = {"quantity": "access_result", "equals": "granted", "within_s": 10}
@@ -138,3 +140,13 @@ def test_a_leap_of_time_takes_the_grant_along() -> None:
     assert told("door_open", FORCED, door(0, False), access(1, "granted"), hour, door(3_605, True))[-1] == "clear"
     back = Leap(-86_400_000, T - 86_398_000)
     assert told("door_open", FORCED, door(0, False), access(1, "granted"), back, door(-86_380, True))[-1] == "breach"
+
+
+def test_a_mistake_in_a_lone_excuse_is_named_by_its_key_and_no_more() -> None:
+    document, _ = documents.parse("to: true\nunless: {quantity: access_result, equal: granted}\n", "x.yaml")
+    assert document is not None
+    _, wrong = documents.check(When, document)
+    assert [(c.line, c.key, c.message) for c in wrong] == [
+        (2, "unless.equals", "this key is missing"),
+        (2, "unless.equal", "unknown key"),
+    ]

@@ -4,11 +4,11 @@ in, a lock that is opened outside working hours, a door that is held open."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hub.documents import Strict
 from hub.model.quantities import QUANTITIES, Quantity
@@ -38,6 +38,17 @@ class Excuse(Strict):
     )
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Excuses = Annotated[
+    list[Excuse],
+    BeforeValidator(_listed, json_schema_input_type=Excuse | Annotated[list[Excuse], Field(min_length=1)]),
+    Field(min_length=1),
+]
+
+
 class When(Strict):
     """A change of a switch or state: `to` a value, `from` a value, or both; for as long as the value then stays.
 
@@ -49,7 +60,7 @@ class When(Strict):
     from_: Words | None = Field(
         None, alias="from", description="It changes out of this value, or one of these (of a state)."
     )
-    unless: Excuse | list[Excuse] | None = Field(
+    unless: Excuses | None = Field(
         None, description="The change is right if another quantity of the device said so shortly before; one or a list."
     )
     wait_s: float = Field(
@@ -71,8 +82,6 @@ class When(Strict):
     def _makes_sense(self) -> When:
         if self.to is None and self.from_ is None:
             raise ValueError("give to (the value that it changes into), from (that it changes out of), or both")
-        if self.unless == []:
-            raise ValueError("unless names nothing: give quantity and equals, or leave it out")
         if self.wait_s and self.unless is None:
             raise ValueError("wait_s waits for the word of unless: add unless, or use for_s")
         return self
@@ -159,23 +168,19 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         clear_hold_ms=int(when.clear_hold_s * 1_000),
         memory=np.dtype([*_FIELDS, *fields]),
         judge=judge,
-        also=tuple(dict.fromkeys(excuse.quantity for excuse in _listed(when.unless))),
+        also=tuple(dict.fromkeys(excuse.quantity for excuse in when.unless or ())),
     )
-
-
-def _listed(unless: Excuse | list[Excuse] | None) -> list[Excuse]:
-    return [] if unless is None else unless if isinstance(unless, list) else [unless]
 
 
 def _excuses(when: When, quantity: Quantity) -> list[_Excuse]:
     found = []
-    for n, excuse in enumerate(_listed(when.unless)):
+    for n, excuse in enumerate(when.unless or ()):
         other = QUANTITIES.get(excuse.quantity)
         if other is None:
             raise ValueError(f"unless: unknown quantity {excuse.quantity!r}; see hub/model/quantities.py for the table")
         if other is quantity:
             raise ValueError("unless: names the quantity that changes; name another one of the device")
-        values = np.array(codes_of(other, excuse.equals))
+        values = _values(other, excuse.equals, "unless")
         found.append(_Excuse(other.code, values, int((excuse.within_s or 0) * 1_000), f"told_{n}_ms", f"stands_{n}"))
     return found
 
