@@ -70,7 +70,7 @@ def _line(rule: Rule) -> str:
 
 def _condition(rule: Rule) -> str:
     """What is written under `when`, e.g. above 55, clear_below 50, hold_s 60."""
-    given = rule.spec.when.model_dump(exclude_unset=True)
+    given = rule.spec.when.model_dump(exclude_unset=True, by_alias=True)
     words = [f"{key} {_word(value)}" for key, value in given.items()]
     if rule.run.driven_by == "silence" and not words:
         return "silent longer than its supervision class allows"
@@ -82,6 +82,8 @@ def _word(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return " or ".join(map(_word, value))
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_word(inner)}" for key, inner in value.items()) + ")"
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 

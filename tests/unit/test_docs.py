@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -333,6 +334,15 @@ def test_the_drawings_of_the_rules_are_those_of_the_code(monkeypatch: pytest.Mon
 def test_a_page_without_the_place_for_a_drawing_is_refused() -> None:
     with pytest.raises(ValueError, match="no block"):
         diagram.redrawn("<!-- drawn: condition -->\nnothing ends it")
+
+
+def test_a_condition_within_a_condition_is_drawn_in_the_words_of_the_file() -> None:
+    when = {"from": "closed", "outside": {"days": "workdays", "to": "22:00"}, "for_s": 2.5}
+    rule = SimpleNamespace(
+        spec=SimpleNamespace(when=KINDS["state_change"].When.model_validate(when)),
+        run=SimpleNamespace(driven_by="values"),
+    )
+    assert diagram._condition(rule) == "from closed, outside (days workdays, to 22:00), for_s 2.5"  # type: ignore[arg-type]
 
 
 def test_every_key_of_a_rule_is_explained() -> None:
