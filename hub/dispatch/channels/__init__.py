@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.dispatch.channels import (
+    apprise,
     console,
     dingtalk_robot,
     email,
@@ -50,6 +51,7 @@ CHANNELS: Mapping[str, Row] = {
     "email": Row(email.Config, email.open_channel),
     "ntfy": Row(ntfy.Config, ntfy.open_channel),
     "telegram": Row(telegram.Config, telegram.open_channel),
+    "apprise": Row(apprise.Config, apprise.open_channel),
 }
 
 
