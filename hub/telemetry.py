@@ -17,6 +17,14 @@ REJECTED = Counter("gridhub_rejected_total", "Messages rejected or quarantined",
 READINGS = Counter("gridhub_readings_total", "Readings that reached the rules")
 EVENTS = Counter("gridhub_condition_events_total", "Events that the rules found", ["kind"])
 ALERTS_OPEN = Gauge("gridhub_alerts_open", "Live alerts", ["severity"])
+ALERTS_STALE = Gauge("gridhub_alerts_stale", "Alerts whose condition has held for more than 24 hours")
+CANARY_MISSED = Gauge("gridhub_canary_missed", "Heartbeats in a row that did not arrive in the ledger")
+CANARY = Histogram(
+    "gridhub_canary_seconds",
+    "From the publication of the heartbeat to its record in the ledger",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60),
+)
+FACTS = Counter("gridhub_facts_said_total", "What the hub said of its own work", ["quantity"])
 DELIVERIES = Counter("gridhub_deliveries_total", "Deliveries by outcome", ["channel", "outcome"])
 JOURNAL_DEGRADED = Gauge("gridhub_journal_degraded", "1 while the journal cannot be written")
 JOURNAL_DAMAGED = Counter("gridhub_journal_damaged_total", "Places of the journal that could not be read")

@@ -23,6 +23,7 @@ from hub.dispatch.routing import (
     recipient_of,
     spot_of,
     station_of,
+    unmanned,
 )
 from hub.i18n import DEFAULT_LOCALE
 from hub.model.alerts import Alert, Subject
@@ -139,6 +140,10 @@ class StandardPlanner:
     def closed(self, alert: Alert, now_ms: int) -> Plan:
         """Everybody who was told hears that it is over, sirens too (their message switches them off)."""
         return self._afterwards(alert, "closed", now_ms)
+
+    def unmanned(self, now_ms: int) -> tuple[str, ...]:
+        """Grids whose alarms would find nobody on duty, or nobody who can be told, at this moment."""
+        return unmanned(self._registry(), now_ms, self._zone, ways=self._ways)
 
     def instead(self, alert: Alert, delivery: Delivery, now_ms: int) -> tuple[NewDelivery, ...]:
         """What is due next because `delivery` does not get through: the other contacts of the same recipient.

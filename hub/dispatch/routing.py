@@ -292,6 +292,32 @@ def audit(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> Iterator[
         yield (device.id, *known[spot])
 
 
+def unmanned(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> tuple[str, ...]:
+    """Grids whose station has nobody on duty now, or nobody who can be told; and grids without a station.
+
+    Whoever looks at the console counts as told where the station has no other way.
+    """
+    found: list[str] = []
+    manned: dict[str, bool] = {}
+    for place in registry.places.values():
+        if place.level != "grid":
+            continue
+        station = registry.station_for(place.code)
+        if station is not None and station.id not in manned:
+            manned[station.id] = _is_manned(registry, station, at_ms, zone, ways)
+        if station is None or not manned[station.id]:
+            found.append(place.code)
+    return tuple(found)
+
+
+def _is_manned(registry: Registry, station: Station, at_ms: int, zone: str, ways: Ways) -> bool:
+    crew = [registry.people[who] for who in on_duty(station, at_ms, zone) if who in registry.people]
+    if any(contacts_of(person, ways) for person in crew):
+        return True
+    watch = any(channel == CONSOLE for person in crew for channel, _ in person.contacts)
+    return watch or (bool(crew) and any(ways.lead_to(*way) for way in station.contacts if way[0] != CONSOLE))
+
+
 def _thin_shift(registry: Registry, spot: Spot, at_ms: int, zone: str) -> tuple[str, ...]:
     station = registry.stations.get(spot.station)
     present = len(on_duty(station, at_ms, zone)) if station else 0

@@ -61,6 +61,14 @@ class Scene:
         return [(e.kind, e.rule.id, e.device) for e in found.events]
 
 
+def test_what_the_hub_knows_of_a_device_is_no_sign_of_its_life() -> None:
+    """A detector that burns and falls silent is lost, however often the hub says that nobody is there."""
+    scene = Scene(a_rule("lost", "offline", "{device_kind: charging_cabinet}", "{silent_s: 6}"))
+    assert scene.at(4, ("cabinet-1", "unattended_s", 10)) == []
+    assert scene.at(7) == [("raised", "lost", "cabinet-1")]
+    assert scene.at(8, ("cabinet-1", "false_alarms_12m", 3), ("cabinet-1", "fire_confirmed", True)) == []
+
+
 def test_a_command_to_a_device_is_no_sign_of_its_life() -> None:
     scene = Scene(a_rule("lost", "offline", "{device_kind: charging_cabinet}", "{silent_s: 6}"))
     assert scene.at(4, ("cabinet-1", "relay_wanted", False)) == []

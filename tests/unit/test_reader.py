@@ -391,6 +391,12 @@ def test_the_hub_reports_its_own_fault() -> None:
     assert told(tape) == [("hub", "fault", 1.0, Quality.GOOD), ("hub", "fault", 0.0, Quality.GOOD)]
 
 
+def test_the_hub_tells_what_it_knows_of_a_device() -> None:
+    tape = Tape().says("$hub/smoke-1/unattended_s", b"180.0").says("$hub/hub/canary_missed", b"2")
+    tape.says("$hub/stranger/unattended_s", b"180.0").says("$hub/smoke-1/nonsense", b"1")
+    assert told(tape) == [("smoke-1", "unattended_s", 180.0, Quality.GOOD), ("hub", "canary_missed", 2.0, Quality.GOOD)]
+
+
 # -- batch invariance ---------------------------------------------------------------------------------------------------
 
 NAMES = ("env-1", "smoke-1", "lock-1", "stranger")

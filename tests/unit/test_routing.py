@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hub.dispatch.routing import Spot, Ways, audit, contacts_of, place_text, reach, recipient_of, spot_of
+from hub.dispatch.routing import Spot, Ways, audit, contacts_of, place_text, reach, recipient_of, spot_of, unmanned
 from hub.model.places import Device, Name, Person, Place, Shift, Station
 from hub.registry.snapshot import Registry
 from tests.support.registry import (
@@ -188,3 +188,56 @@ def test_a_console_is_the_stations_and_no_way_to_a_person() -> None:
     at_desk = [replace(p, contacts=(("console", ""),)) if p.id == "crew-1" else p for p in people()]
     registry = Registry.of([a_device("smoke-1")], places=places(), people=at_desk, stations=stations())
     assert reached(registry, "station") == (["north", "crew-2", "crew-3", "crew-4"], ())
+
+
+# -- grids with nobody to tell
+
+
+def grids_of(*given: Station) -> list[str]:
+    return [grid for station in given for grid in station.grids]
+
+
+def test_grids_are_unmanned_while_nobody_of_their_station_is_on_duty() -> None:
+    north, east = stations()
+    served = set(grids_of(north, east))
+    without = {p.code for p in places() if p.level == "grid"} - served
+    assert set(unmanned(with_stations(north, east), NOW, ZONE, ways=ALL)) == without
+    empty = with_stations(replace(north, roster=()), east)
+    assert set(unmanned(empty, NOW, ZONE, ways=ALL)) == without | set(grids_of(north))
+
+
+def test_a_grid_without_a_station_is_unmanned() -> None:
+    _, east = stations()
+    found = unmanned(with_stations(east), NOW, ZONE, ways=ALL)
+    assert GRID_A in found
+    assert not set(east.grids) & set(found)
+
+
+def test_a_crew_that_nobody_can_reach_mans_nothing_unless_it_looks_at_a_console() -> None:
+    north, east = stations()
+    mute = Registry.of(
+        [a_device("smoke-1", place=UNIT), *hub_and_canary()],
+        places=places(),
+        people=[replace(person, contacts=()) for person in people()],
+        stations=[replace(north, contacts=()), east],
+    )
+    assert GRID_A in unmanned(mute, NOW, ZONE, ways=ALL)
+    console = Registry.of(
+        [a_device("smoke-1", place=UNIT), *hub_and_canary()],
+        places=places(),
+        people=[replace(person, contacts=(("console", ""),)) for person in people()],
+        stations=[replace(north, contacts=()), east],
+    )
+    assert GRID_A not in unmanned(console, NOW, ZONE, ways=ALL)
+
+
+def test_the_maintainer_is_everybody_with_that_role_and_else_a_gap() -> None:
+    assert reached(small_registry(), "maintainer") == ([], ("no person has the role maintainer",))
+    keeper = Person(id="keeper", name=Name(zh="运维", en="Keeper"), role="maintainer", contacts=(("webhook", "k"),))
+    registry = Registry.of(
+        [a_device("smoke-1", place=UNIT), *hub_and_canary()],
+        places=places(),
+        people=[*people(), keeper],
+        stations=stations(),
+    )
+    assert reached(registry, "maintainer") == (["keeper"], ())
