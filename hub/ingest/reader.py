@@ -155,8 +155,9 @@ class Reader:
         self._flat += readings
 
     def _own(self, registry: Registry, record: Record) -> None:
-        """What the hub says of itself: topic $hub/<quantity>, payload 1 or 0."""
-        slot, code = registry.slot_of.get("hub"), CODE.get(record.topic.removeprefix(HUB_TOPIC))
+        """What the hub says of itself (topic $hub/<quantity>) or knows of a device ($hub/<device>/<quantity>): a number."""
+        device, _, name = record.topic.removeprefix(HUB_TOPIC).rpartition("/")
+        slot, code = registry.slot_of.get(device or "hub"), CODE.get(name)
         if slot is None or code is None:
             return
         self._stretch(slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
