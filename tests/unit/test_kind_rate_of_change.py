@@ -42,7 +42,7 @@ def ramp(rate_per_s: float, seconds: float, every_s: float = 1.0, *, start: floa
     ids=str,
 )
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_arrays_say_what_the_row_by_row_twin_says(when: dict[str, Any], data: st.DataObject) -> None:
     values = [20.0, 20.5, 21.0, 22.0, 25.0, 30.0, 40.0, 60.0]
     story = data.draw(twins.stories(values, quantities=["temperature_c"]))
@@ -50,7 +50,7 @@ def test_arrays_say_what_the_row_by_row_twin_says(when: dict[str, Any], data: st
 
 
 @given(seed=st.integers(0, 10_000), every_ms=st.sampled_from([200, 1_000, 7_000, 30_000]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_arrays_say_what_the_twin_says_on_long_steady_streams_too(seed: int, every_ms: int) -> None:
     random, at, value = Random(seed), START, 20.0
     story: list[twins.Step] = []

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hub.documents import Strict
 from hub.model.quantities import Quantity
-from hub.model.readings import Floats, Ints
+from hub.model.readings import Floats
 from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
 from hub.rules.kinds.kind import Compiled, Context, Kind, Look, Memory, Signals
-from hub.rules.kinds.sampling import RECENT_FIELDS, SAMPLES, Recent, middle
+from hub.rules.kinds.sampling import RECENT_FIELDS, SAMPLES, Recent, Samples, middle
 
 _MEMORY: Final = np.dtype(RECENT_FIELDS, align=True)
 _SLACK: Final = 1 + 1e-9
@@ -71,22 +72,23 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
     soon_ms = when.within_s * 1_000 * _SLACK
     clear_ms = soon_ms if when.clear_within_s is None else when.clear_within_s * 1_000 * _SLACK
 
-    def arrivals(memory: Memory, ahead_ms: float) -> tuple[Ints, Ints]:
-        """Through how many pairs of samples the line is at the limit or beyond it in `ahead_ms`, and how many pairs there are.
+    def arrivals(samples: Samples, ahead_ms: float) -> NDArray[np.int16]:
+        """Through how many pairs of samples the line is at the limit or beyond it in `ahead_ms`.
 
         It is, where the later sample is as near to the limit, per time left from it, as the earlier one, or nearer.
         """
         with np.errstate(all="ignore"):
-            return recent.votes(memory, (memory["value"] - when.reaches) * sign / (memory["age"] + ahead_ms))
+            return samples.votes((samples.value - when.reaches) * sign / (samples.age + ahead_ms))
 
     def judge(look: Look, memory: Memory) -> Signals:
-        says = recent.add(look, memory)
-        soon, pairs = arrivals(memory, soon_ms)
-        near = soon if clear_ms == soon_ms else arrivals(memory, clear_ms)[0]
+        samples = recent.add(look, memory)
+        soon = arrivals(samples, soon_ms)
+        near = soon if clear_ms == soon_ms else arrivals(samples, clear_ms)
         result = np.full(len(memory), CLEAR, np.uint8)
-        result[(2 * near > pairs) | ((look.value - when.reaches) * sign >= 0)] = BETWEEN
-        result[4 * soon >= 3 * pairs] = BREACH
-        result[~says] = UNKNOWN
+        with np.errstate(all="ignore"):
+            result[(2 * near > samples.pairs) | ((look.value - when.reaches) * sign >= 0)] = BETWEEN
+        result[4 * soon >= 3 * samples.pairs] = BREACH
+        result[~samples.says] = UNKNOWN
         return result
 
     def figure(memory: Memory) -> Floats:

@@ -13,7 +13,7 @@ from hub.model.quantities import Quantity
 from hub.model.readings import Floats
 from hub.rules.condition import BETWEEN, BREACH, CLEAR, UNKNOWN
 from hub.rules.kinds.kind import Compiled, Context, Kind, Look, Memory, Signals
-from hub.rules.kinds.sampling import RECENT_FIELDS, SAMPLES, Bools, Recent, middle
+from hub.rules.kinds.sampling import RECENT_FIELDS, SAMPLES, Bools, Recent, Samples, middle
 
 _MS: Final = {"s": 1_000, "min": 60_000, "h": 3_600_000}
 _MEMORY: Final = np.dtype(RECENT_FIELDS, align=True)
@@ -80,23 +80,22 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
     ways = ((1, when.rises), (-1, when.falls), (1, when.changes), (-1, when.changes))
     signs = [sign for sign, rate in ways if rate is not None]
 
-    def reaches(memory: Memory, rate: float) -> Bools:
+    def reaches(samples: Samples, rate: float) -> Bools:
         """Where more than half of all pairs of samples change at least so fast."""
-        found = np.zeros(len(memory), bool)
+        found = np.zeros(len(samples.says), bool)
         with np.errstate(all="ignore"):
-            allowed = memory["age"] * (rate * _SLACK)
+            allowed = samples.age * (rate * _SLACK)
             for sign in signs:  # later - earlier >= rate * time between them, each side with its own sample
-                votes, pairs = recent.votes(memory, memory["value"] * (sign * per_ms) + allowed)
-                found |= 2 * votes > pairs
+                found |= 2 * samples.votes(samples.value * (sign * per_ms) + allowed) > samples.pairs
         return found
 
     def judge(look: Look, memory: Memory) -> Signals:
-        says = recent.add(look, memory)
+        samples = recent.add(look, memory)
         result = np.full(len(memory), CLEAR, np.uint8)
         if when.clear_below is not None:
-            result[reaches(memory, when.clear_below)] = BETWEEN
-        result[reaches(memory, when.rate)] = BREACH
-        result[~says] = UNKNOWN
+            result[reaches(samples, when.clear_below)] = BETWEEN
+        result[reaches(samples, when.rate)] = BREACH
+        result[~samples.says] = UNKNOWN
         return result
 
     def figure(memory: Memory) -> Floats:

@@ -62,12 +62,26 @@ class Clock:
     def place(self, at_ms: Ints, observed_ms: Ints, known: Bools, memory: Memory) -> Placed:
         """When the readings were measured. Where `known` is False the reading says nothing and changes nothing."""
         newest, believed = memory["newest_ms"], memory["lag"]
-        lag = at_ms - observed_ms
-        off = lag - believed
-        first = newest == 0
+        off = at_ms - observed_ms - believed
         leapt = newest != memory["newest"]
-        steady = (np.abs(off) <= self.steady_ms) & ~first
-        trusted = (memory["proved"] >= PROVED) & ~first
+        steady = np.abs(off) <= self.steady_ms
+        usual = steady & known & (memory["proved"] == PROVED) & (memory["out"] == 0) & ~leapt
+        if not usual.all():
+            return self._judge(at_ms, observed_ms, known, memory, steady & (newest != 0), leapt)
+        believed += off >> 4  # follows a clock that drifts
+        placed = observed_ms + believed
+        sure = placed >= newest
+        np.maximum(newest, placed, out=newest)
+        memory["newest"] = newest
+        return Placed(placed, sure, leapt)
+
+    def _judge(
+        self, at_ms: Ints, observed_ms: Ints, known: Bools, memory: Memory, steady: Bools, leapt: Bools
+    ) -> Placed:
+        newest, believed = memory["newest_ms"], memory["lag"]
+        lag = at_ms - observed_ms
+        first = newest == 0
+        trusted = (memory["proved"] == PROVED) & ~first
         out = np.where(steady, 0, np.minimum(memory["out"], 254) + 1)
         out_since = np.where(memory["out"] == 0, at_ms, memory["out_ms"])
         doubted = trusted & ~steady
@@ -76,20 +90,20 @@ class Clock:
         top = np.maximum(memory["top"], lag)
         backlog = ~first & ~trusted & (lag < top - self.compressed_ms) & (memory["backlogs"] < _BACKLOGS)
 
-        top = np.where(first | backlog | lasts | (trusted & steady), lag, top)
-        lag = np.where(doubted, believed, np.where(steady, believed + (off >> 4), lag))  # follows a clock that drifts
+        top = np.where(first | backlog | lasts, lag, top)
+        lag = np.where(doubted, believed, np.where(steady, believed + ((lag - believed) >> 4), lag))
         proved = np.where(doubted, PROVED, np.where(steady, np.minimum(memory["proved"] + 1, PROVED), 1))
         own = observed_ms + lag
-        placed = np.where(steady & (proved >= PROVED), own, np.maximum(at_ms, newest))
+        placed = np.where(steady & (proved == PROVED), own, np.maximum(at_ms, newest))
         placed = np.where(doubted, np.where((own >= newest) & (own <= at_ms), own, at_ms), placed)
         sure = known & ~doubted & ((placed >= newest) | first | leapt)
 
         self._remember(memory, "lag", lag, known)
-        self._remember(memory, "top", top, known & ~doubted)
+        self._remember(memory, "top", top, known & (~trusted | lasts))
         self._remember(memory, "proved", proved, known)
         self._remember(memory, "out", np.where(doubted, out, 0), known)
         self._remember(memory, "out_ms", np.where(doubted, out_since, 0), known)
-        self._remember(memory, "backlogs", np.where(proved >= PROVED, 0, memory["backlogs"] + (backlog & known)), known)
+        self._remember(memory, "backlogs", np.where(proved == PROVED, 0, memory["backlogs"] + (backlog & known)), known)
         self._remember(memory, "newest_ms", placed, sure)
         self._remember(memory, "newest", placed, sure)
         return Placed(placed, sure, backlog | leapt)
@@ -119,38 +133,37 @@ class Recent:
         self.over_ms, self.min_samples, self.min_span_ms = over_ms, min_samples, min_span_ms
         self.spacing_ms = -(-over_ms // (SAMPLES - 1))
 
-    def add(self, look: Look, memory: Memory) -> Bools:
-        """Takes the readings in. Returns where the window now says something: the reading is in it, and it is full enough."""
-        before_ms = memory["newest_ms"].copy()
+    def add(self, look: Look, memory: Memory) -> Samples:
+        """Takes the readings in. Returns all samples, and where they say something: the reading is among them, and they are enough."""
+        newest_ms = memory["newest_ms"]
+        first, before_ms = newest_ms == 0, newest_ms.copy()
         placed = self.clock.place(look.at_ms, look.observed_ms, np.isfinite(look.value), memory)
+        sure, anew = placed.sure, placed.anew | first
         passed = np.clip(placed.at_ms - before_ms, 0, self.over_ms + 1).astype(np.int32)
+        passed[anew] = self.over_ms + 1
         into = memory["into"] + passed
-        own = placed.anew | (into >= self.spacing_ms) | (before_ms == 0)
-        age = np.minimum(memory["age"] + passed[:, None], self.over_ms + 1)
-        age[placed.anew | (before_ms == 0)] = self.over_ms + 1
-        value = memory["value"]
-        shift = own[:, None]
-        age[:, :-1] = np.where(shift, age[:, 1:], age[:, :-1])
-        age[:, -1] = 0
-        sure = placed.sure
-        np.copyto(memory["age"], age, where=sure[:, None])
-        np.copyto(value[:, :-1], value[:, 1:].copy(), where=shift & sure[:, None])
-        np.copyto(value[:, -1], look.value, where=sure)
-        np.copyto(memory["into"], np.where(own, 0, into), where=sure)
+        own = into >= self.spacing_ms
+        age = memory["age"].T.copy()
+        value = memory["value"].T.copy()
+        np.minimum(age + passed, self.over_ms + 1, out=age)
+        if own.all():
+            age[:-1], value[:-1] = age[1:], value[1:]
+        else:
+            np.copyto(age[:-1], age[1:].copy(), where=own)
+            np.copyto(value[:-1], value[1:].copy(), where=own)
+        age[-1], value[-1] = 0, look.value
+        into[own] = 0
+        if sure.all():
+            memory["age"], memory["value"], memory["into"] = age.T, value.T, into
+        else:
+            np.copyto(memory["age"], age.T, where=sure[:, None])
+            np.copyto(memory["value"], value.T, where=sure[:, None])
+            np.copyto(memory["into"], into, where=sure)
         filled = age <= self.over_ms
-        enough = np.count_nonzero(filled, axis=1) >= self.min_samples
-        spans = np.max(age, axis=1, where=filled, initial=0) >= self.min_span_ms
-        return np.asarray(sure & enough & spans, np.bool_)
-
-    def votes(self, memory: Memory, score: Floats) -> tuple[Ints, Ints]:
-        """In how many pairs of samples the later one scores at least as high, and how many pairs there are."""
-        filled = self.filled(memory)
-        by_sample = np.ascontiguousarray(np.where(filled, score, np.nan).T)
-        for_it = np.zeros(len(memory), np.int64)
-        for apart in range(1, SAMPLES):
-            for_it += np.count_nonzero(by_sample[apart:] >= by_sample[:-apart], axis=0)
-        samples = np.count_nonzero(filled, axis=1)
-        return for_it, samples * (samples - 1) // 2
+        value = np.where(filled, value, np.nan)
+        samples = np.add.reduce(filled, axis=0, dtype=np.int16)
+        enough = (samples >= self.min_samples) & (np.where(filled, age, 0).max(axis=0) >= self.min_span_ms)
+        return Samples(value, age, samples * (samples - 1) // 2, sure & enough)
 
     def filled(self, memory: Memory) -> Bools:
         """Which samples there are."""
@@ -161,6 +174,24 @@ class Recent:
         early, late = np.triu_indices(SAMPLES, 1)
         value = np.where(self.filled(memory), memory["value"], np.nan)
         return Pairs(value[:, early], value[:, late], memory["age"][:, early], memory["age"][:, late])
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples (rows, the newest last) of devices (columns): values (NaN: no sample), ms before the newest; how many pairs there
+    are, and where they say something."""
+
+    value: Floats
+    age: NDArray[np.int32]
+    pairs: NDArray[np.int16]
+    says: Bools
+
+    def votes(self, score: Floats) -> NDArray[np.int16]:
+        """In how many pairs of samples the later one scores at least as high."""
+        found = np.zeros(score.shape[1], np.int16)
+        for apart in range(1, SAMPLES):
+            found += np.add.reduce(score[apart:] >= score[:-apart], axis=0, dtype=np.uint8)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Clock:
             self.lag, self.top, self.proved = lag, lag, 1
             return self._by_receipt(at)
         self.strange = []
-        self.top = lag if trusted else max(self.top, lag)
+        self.top = max(self.top, lag)
         anew = not trusted and lag < self.top - max(2_000, self.over // 2) and self.backlogs < 32
         if anew:
             self.top = lag
