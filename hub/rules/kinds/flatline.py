@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hub.documents import Strict
 from hub.model.quantities import Quantity
@@ -33,7 +33,7 @@ class When(Strict):
     The first reading that differs by more ends it.
     """
 
-    for_s: float = Field(gt=0, le=30 * 86_400, description="Unchanged for so many seconds.")
+    for_s: float = Field(ge=1, le=30 * 86_400, description="Unchanged for so many seconds.")
     tolerance: float = Field(
         0, ge=0, description="In the quantity's unit: readings no further apart than this are unchanged."
     )
@@ -42,12 +42,6 @@ class When(Strict):
         [], max_length=8, description="Values that may stand still, within the tolerance: e.g. 0 W of an empty bay."
     )
     clear_hold_s: float = Field(0, ge=0, le=7 * 86_400, description="Off-delay: the return must last so long.")
-
-    @model_validator(mode="after")
-    def _possible(self) -> When:
-        if self.for_s < 1:
-            raise ValueError("for_s is in seconds and at least 1: no sensor is stuck after less")
-        return self
 
 
 def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled:
