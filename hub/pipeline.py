@@ -18,7 +18,8 @@ from hub.ingest.reader import Reader, Segment
 from hub.model.readings import QuarantineRow
 from hub.model.rules import ConditionEvent
 from hub.registry.snapshot import Registry
-from hub.rules.engine import Engine, Found
+from hub.rules.engine import Engine
+from hub.rules.found import Found
 from hub.rules.ruleset import RuleSet
 from hub.rules.takeover import rebased
 from hub.stores.journal import Record, Trimmed

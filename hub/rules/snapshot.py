@@ -129,7 +129,7 @@ def _gatherings(engine: Engine) -> Iterator[tuple[str, Gathering]]:
     for correlation in engine.correlations:
         yield correlation.spec.id, correlation.gathering
     for table in engine.tables:
-        for n, gathering in enumerate(engine.gatherings.get(id(table), ())):
+        for n, gathering in enumerate(engine.gatherings_of(table)):
             yield f"{table.spec.id}/{table.spec.version}/{n}", gathering
 
 

@@ -57,9 +57,28 @@ def refill(engine: Engine) -> None:
     for turn in engine.turns:
         if isinstance(turn, Correlation):
             _refill(engine, turn.gathering)
-        else:
-            for gathering in engine.gatherings.get(id(turn), ()):
-                _refill(engine, gathering)
+            continue
+        for gathering in engine.gatherings_of(turn):
+            _refill(engine, gathering)
+            for area, group in gathering.groups.items():
+                if group.lasting:
+                    slots = engine.areas.slots(gathering.level, area).astype(np.int32)
+                    _start_waiting(turn, slots, min(began for began, ended in group.members.values() if not ended))
+
+
+def _start_waiting(table: RuleTable, slots: NDArray[np.int32], began_ms: int) -> None:
+    """Tells those that know of nothing yet that what they wait for has begun; the next tick may raise what is overdue."""
+    cell = np.sort(table.cell_of(slots))
+    cells = table.read(cell[cell >= 0])
+    assert cells.memory is not None
+    assert table.run.triggered is not None
+    new = np.flatnonzero(~anything_in(cells.memory))
+    if len(new):
+        memory = cells.memory[new]
+        signal = table.run.triggered(memory, True, began_ms)
+        cells.memory[new] = memory
+        table.step(cells, new, signal, np.full(len(new), began_ms, np.int64), True)
+        table.write(cells)
 
 
 def _refill(engine: Engine, gathering: Gathering) -> None:

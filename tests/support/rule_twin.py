@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.model.quantities import QUANTITIES, spoken
+from hub.model.quantities import OWN, QUANTITIES, WANTED, spoken
 from hub.model.readings import Quality
 from hub.registry.snapshot import Registry
 from hub.rules.kinds.kind import Context
@@ -130,6 +130,8 @@ class Twin:
                 else:
                     self._remembered(mine, row)
             self._await(rule, now, position)
+        if quantity in OWN or quantity in WANTED.values():
+            return  # others said it, to or of the device
         gone = quantity == "online" and value == 0.0
         if quantity == "online" and self.registry.ids[slot] == "hub":
             self.deaf = gone
@@ -140,7 +142,7 @@ class Twin:
         slot, quantity, value, _observed, now, quality, position = row
         if quantity == "online" and value == 0.0:
             self._step(rule, slot, "breach", now, position, blocked=bool(rule.inhibitors))
-        elif not quality & Quality.RETAINED:
+        elif not quality & Quality.RETAINED and quantity not in OWN and quantity not in WANTED.values():
             self._step(rule, slot, "clear", now, position, blocked=bool(rule.inhibitors))
 
     def _value(self, rule: Rule, slot: int, quantity: str, value: float, now: int, quality: int, position: int) -> None:
