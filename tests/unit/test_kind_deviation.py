@@ -113,7 +113,7 @@ def test_the_clock_of_a_device_does_not_matter(method: str) -> None:
 def test_nothing_is_said_while_it_warms_up_and_nothing_is_odd_in_mere_noise(method: str) -> None:
     rows = daily(21)
     said = told({"method": method, "margin": 1.0}, rows)
-    warm_up = int(DETECTORS[method].warm_up_h * 3)
+    warm_up = int(max(DETECTORS[method].warm_up_h, 24) * 3)
     assert set(said[:warm_up]) == {"unknown"}
     assert "unknown" not in said[warm_up:]
     assert said.count("breach") <= (method == "score") * 3

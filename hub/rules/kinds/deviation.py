@@ -83,7 +83,7 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         memory["figure"] = figure
         result = np.where(lasting | (figure >= _STILL * setting.limit), BETWEEN, CLEAR).astype(np.uint8)
         result[figure >= setting.limit] = BREACH
-        result[look.at_ms - memory["first_ms"] < warm_up_ms] = UNKNOWN
+        result[np.isnan(figure) | (look.at_ms - memory["first_ms"] < warm_up_ms)] = UNKNOWN
         return result
 
     def figure_of(memory: Memory) -> Floats:

@@ -40,7 +40,7 @@ class Twin:
             return "unknown"
         self.first_ms = self.first_ms or at_ms
         figure, lasting = self.method.feed(min(max(value, -1e15), 1e15), at_ms)
-        if at_ms - self.first_ms < self.warm_up_ms:
+        if math.isnan(figure) or at_ms - self.first_ms < self.warm_up_ms:
             return "unknown"
         if figure >= self.limit:
             return "breach"
@@ -69,7 +69,7 @@ class Ewma:
 
     def feed(self, value: float, at_ms: int) -> tuple[float, bool]:
         off = value - self.mean
-        figure = in_spreads(abs(off), math.sqrt(self.variance), self.limit, self.margin) if self.seen else 0.0
+        figure = in_spreads(abs(off), math.sqrt(self.variance), self.limit, self.margin) if self.seen else math.nan
         part = max(1 / (self.seen + 1), 1 / 500)
         self.mean += part * off
         self.variance = (1 - part) * (self.variance + off * (part * off))
@@ -83,7 +83,7 @@ class Robust:
         self.window: deque[float] = deque(maxlen=61)
 
     def feed(self, value: float, at_ms: int) -> tuple[float, bool]:
-        figure = 0.0
+        figure = math.nan
         if len(self.window) == 61:
             middle = statistics.median(self.window)
             deviation = statistics.median(abs(v - middle) for v in self.window)
@@ -106,8 +106,8 @@ class Seasonal:
         local = datetime.fromtimestamp(at_ms // 1_000, UTC).astimezone(self.zone)
         hour = self.hours.setdefault((local.weekday(), local.hour), Hour())
         off = abs(value - hour.mean)
-        figure = in_spreads(off, 1.25 * hour.spread, self.limit, self.margin) if hour.visits >= 2 else 0.0
-        part = max(1 / (hour.count + 1), 1 / 100)
+        figure = in_spreads(off, 1.25 * hour.spread, self.limit, self.margin) if hour.visits >= 2 else math.nan
+        part = 1 / 100 if figure >= self.limit / 2 else max(1 / (hour.count + 1), 1 / 100)
         if hour.count:
             hour.spread = single(hour.spread + part * (off - hour.spread))
         hour.mean = single(hour.mean + part * (value - hour.mean))

@@ -34,7 +34,7 @@ class Detector:
     """One way to say how odd a reading is, given those of the same device before it. It never looks ahead.
 
     `feed(look, memory, setting)` takes one finite reading per device into `memory` (fields of its own, all zeros at first) and
-    returns (figure, lasting): how odd each was, 0 = as usual; and whether what was found before still goes on, whatever the
+    returns (figure, lasting): how odd each was, 0 = as usual, NaN = not to be said yet; and whether what was found before still goes on, whatever the
     figure. It judges before it learns. `limits` gives the figure of each sensitivity, `warm_up_h` the hours of learning that
     it needs. Deterministic, the same for one device or many; memory of at most 4 KiB per device.
     """

@@ -14,7 +14,7 @@ READINGS = 500
 def feed(look: Look, memory: Memory, setting: Setting) -> tuple[Floats, Bools]:
     seen = memory["readings"] + 1
     difference = look.value - memory["mean"]
-    figure = np.where(seen > 1, scaled(np.abs(difference), np.sqrt(memory["variance"]), setting), 0.0)
+    figure = np.where(seen > 1, scaled(np.abs(difference), np.sqrt(memory["variance"]), setting), np.nan)
     part = share(seen, 1.0 / READINGS)
     step = part * difference
     memory["mean"] += step

@@ -17,7 +17,7 @@ _SIGMA = 1.4826
 def feed(look: Look, memory: Memory, setting: Setting) -> tuple[Floats, Bools]:
     seen = memory["readings"]
     full = np.flatnonzero(seen >= READINGS)
-    figure = np.zeros(len(look.value))
+    figure = np.full(len(look.value), np.nan)
     if len(full):
         window = memory["window"][full]
         middle = np.median(window, axis=1)

@@ -28,9 +28,12 @@ def feed(look: Look, memory: Memory, setting: Setting) -> tuple[Floats, Bools]:
     mean, spread = memory["mean"][rows, hour], memory["spread"][rows, hour]
     count, visits = memory["count"][rows, hour], memory["visits"][rows, hour]
     difference = np.abs(look.value - mean)
-    figure = np.where(visits >= VISITS, scaled(difference, _SIGMA * spread.astype(np.float64), setting), 0.0)
+    figure = np.where(visits >= VISITS, scaled(difference, _SIGMA * spread.astype(np.float64), setting), np.nan)
 
-    part = share(count + 1.0, 1.0 / READINGS)
+    odd = (
+        figure >= 0.5 * setting.limit
+    )  # is learnt from slowly, so that what is odd does not become usual within the hour
+    part = np.where(odd, 1.0 / READINGS, share(count + 1.0, 1.0 / READINGS))
     memory["mean"][rows, hour] = mean + part * (look.value - mean)
     memory["spread"][rows, hour] = np.where(count > 0, spread + part * (difference - spread), 0.0)
     memory["count"][rows, hour] = np.where(count < READINGS, count + 1, READINGS)
