@@ -45,8 +45,10 @@ from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
+from hub.stores.incident_queries import IncidentQueries
 from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
+from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
@@ -228,6 +230,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 ApiParts(
                     desk=desk,
                     queries=queries,
+                    incidents=IncidentQueries(ledger),
+                    noise=NoiseQueries(ledger),
                     tokens=tokens,
                     sessions=Sessions(ledger, tokens),
                     registry=lambda: live.current,

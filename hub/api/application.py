@@ -13,6 +13,8 @@ from hub.api import (
     problems,
     routes_alerts,
     routes_board,
+    routes_incidents,
+    routes_noise,
     routes_operations,
     routes_registry,
     routes_rules,
@@ -56,7 +58,9 @@ def create_app(parts: ApiParts) -> FastAPI:
     shield.install(app)
     for module in (
         routes_board,
+        routes_noise,  # before routes_alerts: /alerts/stale is no alert's id
         routes_alerts,
+        routes_incidents,
         routes_stream,
         routes_registry,
         routes_rules,

@@ -13,6 +13,8 @@ from hub.dispatch.policy import EscalationPolicy
 from hub.registry.snapshot import Registry
 from hub.rulebook import RuleBook
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.incident_queries import IncidentQueries
+from hub.stores.noise_queries import NoiseQueries
 from hub.stores.sessions import Sessions
 from hub.stores.tokens import Tokens
 
@@ -90,6 +92,8 @@ class ApiParts:
 
     desk: Desk
     queries: AlertQueries
+    incidents: IncidentQueries
+    noise: NoiseQueries
     tokens: Tokens
     sessions: Sessions
     registry: Callable[[], Registry]

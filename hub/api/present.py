@@ -22,6 +22,7 @@ from hub.api.wire import (
     GridOut,
     GridRef,
     Me,
+    OccurrenceOut,
     PersonOut,
     QuarantineOut,
     ReadingOut,
@@ -35,7 +36,7 @@ from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import NORM_ON_DUTY, on_duty
 from hub.dispatch.routing import place_text
 from hub.i18n import _, text
-from hub.model.alerts import ACTIONS, Action, Actor, Alert, AuditRow
+from hub.model.alerts import ACTIONS, Action, Actor, Alert, AuditRow, Occurrence
 from hub.model.deliveries import DeliveryRow, DeliveryState
 from hub.model.places import Device, Name, Place, Station
 from hub.model.quantities import QUANTITIES
@@ -58,17 +59,23 @@ class Presenter:
     # alerts
 
     def alert(self, alert: Alert) -> AlertOut:
-        return AlertOut.model_construct(**self._alert(alert))
+        return AlertOut.model_construct(**self.alert_fields(alert))
 
-    def alert_detail(self, alert: Alert, audit: Sequence[AuditRow], deliveries: Sequence[DeliveryRow]) -> AlertDetail:
+    def alert_detail(
+        self,
+        alert: Alert,
+        audit: Sequence[AuditRow],
+        deliveries: Sequence[DeliveryRow],
+        occurrences: Sequence[Occurrence],
+    ) -> AlertDetail:
         return AlertDetail.model_construct(
-            **self._alert(alert),
+            **self.alert_fields(alert),
             timeline=[self._audit(row) for row in audit],
             deliveries=[self._delivery(row) for row in deliveries],
+            raisings=[self._occurrence(row) for row in occurrences],
         )
 
-    def _alert(self, alert: Alert) -> dict[str, Any]:
-        device = self.registry.find(alert.device_id)
+    def alert_fields(self, alert: Alert) -> dict[str, Any]:
         quantity = QUANTITIES.get(alert.quantity)
         alarmed_at_ms = since_ms(alert)
         ack_s, scene_s = self._policy.deadlines_s(alert, self._zone_name)
@@ -76,7 +83,7 @@ class Presenter:
             "id", "severity", "alarm_state", "case_state", "live", "test", "rule_id", "quantity", "threshold", "lat", "lon",
             "raised_at_ms", "received_at_ms", "observed_at_ms", "returned_at_ms", "acked_at_ms",
             "on_scene_at_ms", "closed_at_ms", "close_reason", "escalation_level",
-            "occurrences", "change",
+            "occurrences", "change", "chattering", "incident_id", "bundled_until_ms",
         )  # fmt: skip
         return {name: getattr(alert, name) for name in copied} | {
             "title": Text(zh=alert.title_zh, en=alert.title_en),
@@ -86,7 +93,7 @@ class Presenter:
             "device": AlertDevice(
                 id=alert.device_id,
                 kind=alert.device_kind,
-                name=_text(device.name) if device else Text(zh=alert.device_id, en=alert.device_id),
+                name=self.device_name(alert.device_id),
             ),
             "grid": self.grid_ref(alert.grid),
             "station": self.station_ref(alert.station),
@@ -135,6 +142,17 @@ class Presenter:
             accepted_after_ms=None if accepted_ms is None else max(0, accepted_ms - row.created_at_ms),
             read_at_ms=row.read_at_ms,
             reason=row.reason,
+            alerts=int(json.loads(row.about)["more"]) if row.about else 1,
+        )
+
+    def _occurrence(self, row: Occurrence) -> OccurrenceOut:
+        return OccurrenceOut.model_construct(
+            start_at=instant(row.start_ms, self._zone),
+            start_ms=row.start_ms,
+            raised_at=instant(row.raised_at_ms, self._zone),
+            raised_at_ms=row.raised_at_ms,
+            cleared_at_ms=row.cleared_at_ms,
+            evidence=dict(row.evidence),
         )
 
     def called(self, who: str) -> dict[str, str]:
@@ -162,6 +180,15 @@ class Presenter:
 
     # the registry
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return self._zone
+
+    def device_name(self, device_id: str) -> Text:
+        device = self.registry.find(device_id)
+        return _text(device.name) if device else Text(zh=device_id, en=device_id)
+
     def grid_ref(self, code: str) -> GridRef:
         place = self.registry.places.get(code)
         return GridRef(code=code, name=_text(place.name) if place else Text(zh=code, en=code))
@@ -179,7 +206,7 @@ class Presenter:
             "id": device.id,
             "kind": device.kind,
             "name": _text(device.name),
-            "place": self._place(device.place),
+            "place": self.place(device.place),
             "place_code": device.place,
             "grid": self.grid_ref(device.grid),
             "station": self.station_ref(station.id) if station else None,
@@ -208,7 +235,7 @@ class Presenter:
         return GridOut.model_construct(
             code=place.code,
             name=_text(place.name),
-            place=self._place(place.code),
+            place=self.place(place.code),
             dedicated=place.dedicated,
             station=self.station_ref(station.id) if station else None,
             responsible=self._person(place.responsible, reader),
@@ -253,7 +280,7 @@ class Presenter:
         phone = person.phone if reader.role in ACTING else masked(person.phone)
         return PersonOut(id=person.id, name=_text(person.name), phone=phone)
 
-    def _place(self, code: str) -> Text:
+    def place(self, code: str) -> Text:
         return _text(place_text(self.registry, code))
 
     # the rest

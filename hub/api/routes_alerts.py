@@ -47,6 +47,7 @@ def list_alerts(
     until: Annotated[InstantIn | None, Query()] = None,
     text: Annotated[Line | None, Query(description="Part of title, place or device id")] = None,
     test: Annotated[bool | None, Query(description="Only tests (true), or without them (false)")] = None,
+    incident: Annotated[Line | None, Query(description="Only alerts of this incident")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[Line | None, Query(description="`next` of the page before", json_schema_extra=CURSOR)] = None,
 ) -> Page[AlertOut]:
@@ -64,6 +65,7 @@ def list_alerts(
             until_ms=ms_of(until),
             text=text,
             test=test,
+            incident=incident,
             limit=limit,
             before=before,
         )
@@ -82,7 +84,10 @@ def seen(parts: ApiParts, caller: Actor, alert_id: str) -> Alert:
 
 
 def detail_of(parts: ApiParts, alert: Alert) -> AlertDetail:
-    return presenter_of(parts).alert_detail(alert, parts.queries.audit(alert.id), parts.queries.deliveries(alert.id))
+    queries = parts.queries
+    return presenter_of(parts).alert_detail(
+        alert, queries.audit(alert.id), queries.deliveries(alert.id), queries.occurrences(alert.id)
+    )
 
 
 @router.get(

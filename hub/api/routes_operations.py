@@ -13,7 +13,7 @@ from hub.api.routes_alerts import presenter_of
 from hub.api.wire import Alive, PartOut, QuarantineOut, Ready
 from hub.errors import Unavailable
 from hub.model.rules import SEVERITIES
-from hub.telemetry import ALERTS_OPEN, log
+from hub.telemetry import ALERTS_OPEN, ALERTS_STALE, log
 
 probes = APIRouter(tags=["operations"])
 router = APIRouter(tags=["operations"])
@@ -51,11 +51,13 @@ def ready(parts: ApiParts) -> Ready:
 def metrics(parts: Parts) -> Response:
     try:
         counts = parts.queries.open_counts()
+        stale: float = parts.noise.stale_count(parts.clock())
     except Unavailable as away:  # an old number would look like a good one
         log.warning("metrics.no_ledger", reason=str(away))
-        counts = None
+        counts, stale = None, float("nan")
     for severity in SEVERITIES:
         ALERTS_OPEN.labels(severity=severity).set(float("nan") if counts is None else counts.get(severity, 0))
+    ALERTS_STALE.set(stale)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -170,6 +170,11 @@ class AlertOut(Wire):
     acknowledge_by_ms: int | None
     on_scene_by_ms: int | None
     occurrences: int
+    chattering: bool = Field(description="The condition flaps: it ends only after a minute of quiet")
+    incident_id: str | None = Field(description="The incident that it is told with; P3 and P4 only")
+    bundled_until_ms: int | None = Field(
+        description="When it is (or was) told in one message with others; null: at once"
+    )
     change: int
     actions: list[Action]
 
@@ -205,13 +210,26 @@ class DeliveryOut(Wire):
     accepted_after_ms: int | None
     read_at_ms: int | None
     reason: str | None
+    alerts: int = Field(description="How many alerts it tells of: more than one in a message about an incident")
+
+
+class OccurrenceOut(Wire):
+    """One time that the alert's condition began to hold. `evidence` is what the rule saw: see docs/alerts.md."""
+
+    start_at: datetime
+    start_ms: int
+    raised_at: datetime
+    raised_at_ms: int
+    cleared_at_ms: int | None
+    evidence: dict[str, Any]
 
 
 class AlertDetail(AlertOut):
-    """An alert with its timeline and its notifications, oldest first."""
+    """An alert with its timeline, its notifications and each time that it alarmed, oldest first."""
 
     timeline: list[AuditOut]
     deliveries: list[DeliveryOut]
+    raisings: list[OccurrenceOut]
 
 
 class ActionIn(BaseModel):

@@ -32,7 +32,9 @@ from hub.rulebook import RuleBook
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import LatestValue
+from hub.stores.incident_queries import IncidentQueries
 from hub.stores.ledger import Ledger
+from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
@@ -196,6 +198,8 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
     parts = ApiParts(
         desk=_Fragile(desk, "ledger", away),  # type: ignore[arg-type]
         queries=_Fragile(AlertQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        incidents=_Fragile(IncidentQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        noise=_Fragile(NoiseQueries(ledger), "ledger", away),  # type: ignore[arg-type]
         tokens=_Fragile(tokens, "ledger", away),  # type: ignore[arg-type]
         sessions=_Fragile(Sessions(ledger, tokens), "ledger", away),  # type: ignore[arg-type]
         registry=lambda: known,
