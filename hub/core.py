@@ -93,7 +93,7 @@ class Core:
         self.screen = screen
         self.pipeline = Pipeline(
             intake,
-            Reader(router.decode, lambda: self.pipeline.engine.registry, screen),
+            Reader(router.decode, lambda: self.pipeline.engine.registry, screen, plain=router.plain),
             engine,
             desk,
             journal=journal.identity,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from hub.ingest.plain import CODE_BYTES, Glance
 from hub.ingest.screen import Screen
 from hub.model.quantities import ALARM_QUANTITY, BY_CODE, CODE, QUANTITIES, coded
 from hub.model.readings import Decoded, Quality, QuarantineRow, Reading, ReadingBatch, Reject
@@ -19,8 +21,8 @@ HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
 _BIG = 1 << 62
 _RETAINED, _HISTORY, _DUPLICATE = int(Quality.RETAINED), int(Quality.HISTORY), int(Quality.DUPLICATE)
-_UNKNOWN = int(Quality.UNKNOWN)
-_PLAIN = frozenset((float, bool))
+_UNKNOWN, _CLOCK = int(Quality.UNKNOWN), int(Quality.CLOCK)
+_NAN = float("nan")
 _KEPT_BYTES = 65_536
 _MOST_KINDS = 1_000
 
@@ -61,18 +63,25 @@ class Segment:
 
 
 class Reader:
-    """Turns records into segments. Keeps the screen's memory; one owner thread."""
+    """Turns records into segments. Keeps the screen's memory; one owner thread.
 
-    def __init__(self, decode: Decode, registry: Callable[[], Registry], screen: Screen) -> None:
+    `plain` tells an everyday message at a glance (`Router.plain`); without it all go the general way, with equal results.
+    """
+
+    def __init__(
+        self, decode: Decode, registry: Callable[[], Registry], screen: Screen, *, plain: Glance | None = None
+    ) -> None:
         self.decode, self.registry, self.screen = decode, registry, screen
+        self.plain: Glance = plain or (lambda topic, payload, received_at_ms: None)
         self.messages = 0
         self.unmapped = 0
         self._clear()
 
     def _clear(self) -> None:
-        # one per stretch of readings that share them: slot, receive time, position, number, flags, time if none is given
-        self._heads: list[tuple[int, int, int, int, int, int]] = []
-        self._flat: list[Reading] = []
+        # six numbers per stretch of readings that share them: slot, receive time, position, time of measuring, flags, count
+        self._heads: list[int] = []
+        self._codes = bytearray()  # of the readings, two bytes each
+        self._values: list[float] = []
         self._quarantine: dict[tuple[str, str], _Aside] = {}
 
     def read(self, records: Sequence[Record]) -> list[Segment]:
@@ -81,20 +90,35 @@ class Reader:
         if not records:
             return segments
         registry = self.registry()
-        slot_of, decode = registry.slot_of_address, self.decode
+        slot_of, decode, plain, came_before = registry.slot_of_address, self.decode, self.plain, self.screen.came_before
+        heads, codes, values = self._heads, self._codes, self._values
         first = records[0].position
         last = records[-1]
         for record in records:  # the hot loop: every message passes here once
-            _, kind, at_ms, topic, payload, retained = record
+            position, kind, at_ms, topic, payload, retained = record
             if kind == TICK:
                 segments.append(self._segment(registry, first, record, tick=True))
-                first = record.position + 1
+                heads, codes, values = self._heads, self._codes, self._values
+                first = position + 1
                 continue
             self.messages += 1
-            if topic.startswith(HUB_TOPIC):
-                self._own(registry, record)
-                continue
             try:
+                everyday = None if retained else plain(topic, payload, at_ms)
+                if everyday is not None:
+                    address, observed, seq, shape, numbers = everyday
+                    slot = slot_of.get(address)
+                    if slot is not None:
+                        repeated = came_before(slot, address, "", observed, seq, payload, position, at_ms)
+                        flags = _DUPLICATE if repeated else 0
+                        if observed is None:
+                            observed, flags = at_ms, flags | _CLOCK
+                        heads += (slot, at_ms, position, observed, flags, len(numbers))
+                        codes += shape
+                        values += numbers
+                        continue
+                if topic.startswith(HUB_TOPIC):
+                    self._own(registry, record)
+                    continue
                 said = decode(topic, payload, received_at_ms=at_ms, retained=retained)
             except Exception as fault:  # a codec never raises; should one do so, the records behind it must go on
                 log.exception("reader.codec_failed", topic=topic[:200], position=record.position)
@@ -127,14 +151,14 @@ class Reader:
         elif self.screen.is_repeated(slot, one, record.payload, record.position, record.at_ms):
             flags = _DUPLICATE
         if one.readings:
-            self._stretch(slot, record, flags, observed, one.readings)
+            self._stretch(registry, slot, record, flags, observed, one.readings)
         if one.history:
-            self._stretch(slot, record, flags | _HISTORY, observed, one.history)
+            self._stretch(registry, slot, record, flags | _HISTORY, observed, one.history)
         if one.unknown:
             unknown = tuple(Reading(name, None, None, _UNKNOWN) for name in one.unknown if name != "*")
-            self._stretch(slot, record, flags, None, unknown)
+            self._stretch(registry, slot, record, flags, None, unknown)
         if one.availability is not None:
-            self._stretch(slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
+            self._stretch(registry, slot, record, flags & ~_HISTORY, None, (Reading("online", one.availability, None),))
         for event in one.events:
             if event.type == "alarm_unclear":  # neither on nor off: unknown to the rules, but never silence
                 what = event.detail or {}
@@ -145,14 +169,38 @@ class Reader:
                 self._set_aside(record, "unknown alarm", one.codec, detail, one.address)
 
     def _stretch(
-        self, slot: int, record: Record, flags: int, observed_at_ms: int | None, readings: tuple[Reading, ...]
+        self,
+        registry: Registry,
+        slot: int,
+        record: Record,
+        flags: int,
+        observed_at_ms: int | None,
+        readings: tuple[Reading, ...],
     ) -> None:
         """Takes `readings` that share device, record, flags and, where they say none themselves, time."""
-        position, _, at_ms, _, _, _ = record
-        self._heads.append(
-            (slot, at_ms, position, len(readings), flags, at_ms if observed_at_ms is None else observed_at_ms)
-        )
-        self._flat += readings
+        given_ms = record.at_ms if observed_at_ms is None else observed_at_ms
+        count, before, before_ms = 0, 0, 0  # of readings that share all of it
+        for reading in readings:
+            name, value, own_ms, quality, _, _ = reading
+            code = CODE.get(name)
+            if code is None:
+                self.unmapped += 1
+                continue
+            number = value if type(value) is float else _number(code, value)
+            if number is None:
+                quality |= _UNKNOWN
+                if value is not None:
+                    where = (registry, slot, record.position, record.at_ms)
+                    self._odd_value(*where, f"unknown value of {name}", repr(value)[:100])
+            at_ms = given_ms if own_ms is None else own_ms
+            if count and (quality != before or at_ms != before_ms):
+                self._heads += (slot, record.at_ms, record.position, before_ms, flags | before, count)
+                count = 0
+            count, before, before_ms = count + 1, quality, at_ms
+            self._codes += CODE_BYTES[code]
+            self._values.append(_NAN if number is None else number)
+        if count:
+            self._heads += (slot, record.at_ms, record.position, before_ms, flags | before, count)
 
     def _own(self, registry: Registry, record: Record) -> None:
         """What the hub says of itself (topic $hub/<quantity>) or knows of a device ($hub/<device>/<quantity>): a number."""
@@ -160,7 +208,7 @@ class Reader:
         slot, code = registry.slot_of.get(device or "hub"), CODE.get(name)
         if slot is None or code is None:
             return
-        self._stretch(slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
+        self._stretch(registry, slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
 
     def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
         REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc()
@@ -203,35 +251,20 @@ class Reader:
         )
 
     def _batch(self, registry: Registry, last: Record) -> ReadingBatch:
-        if not self._flat:
+        if not self._values:
             return ReadingBatch.empty()
-        slots, times_in, positions, count, flags, given = np.array(self._heads, np.int64).T
-        names, values, times, qualities, _, _ = zip(*self._flat, strict=True)
+        packed = struct.pack(f"{len(self._heads)}q", *self._heads)  # much quicker than np.array
+        heads = np.frombuffer(packed, np.int64).reshape(-1, 6).T.copy()
+        slots, received, position, observed, flags, count = heads
+        self.screen.judge_time(slots, observed, received, flags)
+        received, position, observed = np.repeat(heads[1:4], count, axis=1)
         slot = np.repeat(slots.astype(np.int32), count)
-        received = np.repeat(times_in, count)
-        position = np.repeat(positions, count)
-        quality = np.array(qualities, np.uint16) | np.repeat(flags.astype(np.uint16), count)
-        if None in times:
-            own = zip(times, np.repeat(given, count).tolist(), strict=True)
-            observed = np.array([said if said is not None else stretch for said, stretch in own], np.int64)
-        else:
-            observed = np.array(times, np.int64)
-        codes = list(map(CODE.get, names))
-        value = self._numbers(registry, names, codes, values, quality, slot, received, position)
-        if None in codes:
-            mapped = np.array([code is not None for code in codes])
-            self.unmapped += int((~mapped).sum())
-            slot, received, position = slot[mapped], received[mapped], position[mapped]
-            quality, observed, value = quality[mapped], observed[mapped], value[mapped]
-            codes = [code for code in codes if code is not None]
-        quantity = np.array(codes, np.int16)
-        if len(slot):
-            self.screen.judge_time(slot, observed, received, quality)
-            given = value.copy()
-            for row in self.screen.judge_values(quantity, value, quality):
-                self._implausible(
-                    registry, int(slot[row]), int(quantity[row]), float(given[row]), received, position, row
-                )
+        quality = np.repeat(flags.astype(np.uint16), count)
+        quantity = np.frombuffer(self._codes, np.int16)
+        value = np.frombuffer(struct.pack(f"{len(self._values)}d", *self._values)).copy()
+        for row in self.screen.judge_values(quantity, value, quality):
+            where = (registry, int(slot[row]), int(position[row]), int(received[row]))
+            self._odd_value(*where, *_implausible(int(quantity[row]), self._values[row]))
         return ReadingBatch(
             slot=slot,
             quantity=quantity,
@@ -244,53 +277,24 @@ class Reader:
             building=registry.building[slot],
         )
 
-    def _numbers(
-        self,
-        registry: Registry,
-        names: Sequence[str],
-        codes: Sequence[int | None],
-        values: Sequence[object],
-        quality: np.ndarray,
-        slot: np.ndarray,
-        received: np.ndarray,
-        position: np.ndarray,
-    ) -> np.ndarray:
-        """Values as they travel in a batch. What is no number becomes NaN and is flagged unknown in `quality`."""
-        if _PLAIN.issuperset(map(type, values)):
-            return np.array(values, np.float64)
-        numbers = np.full(len(values), np.nan)
-        for row, (given, code) in enumerate(zip(values, codes, strict=True)):
-            if type(given) in _PLAIN or (type(given) is int and -_BIG < given < _BIG):
-                numbers[row] = given
-                continue
-            word = None if given is None or code is None else coded(BY_CODE[code], given)
-            if word is not None:
-                numbers[row] = word
-                continue
-            quality[row] |= np.uint16(Quality.UNKNOWN)
-            if given is not None and code is not None:
-                where = (int(slot[row]), int(position[row]), int(received[row]))
-                self._odd_value(registry, *where, f"unknown value of {names[row]}", repr(given)[:100])
-        return numbers
-
-    def _implausible(
-        self,
-        registry: Registry,
-        slot: int,
-        code: int,
-        value: float,
-        received: np.ndarray,
-        position: np.ndarray,
-        row: int,
-    ) -> None:
-        quantity = BY_CODE[code]
-        detail = f"{value:g} {quantity.unit} is outside {quantity.low:g} … {quantity.high:g}"
-        self._odd_value(registry, slot, int(position[row]), int(received[row]), f"implausible {quantity.name}", detail)
-
     def _odd_value(self, registry: Registry, slot: int, position: int, at_ms: int, reason: str, detail: str) -> None:
         address = registry.device(slot).addresses[0] if registry.device(slot).addresses else registry.ids[slot]
         record = Record(position=position, kind=0, at_ms=at_ms, topic=address, payload=b"", retained=False)
         self._set_aside(record, reason, "screen", detail, address)
+
+
+def _number(code: int, value: object) -> float | None:
+    """`value` as it travels in a batch; None when it is no value of the quantity."""
+    if type(value) is bool or type(value) is float or (type(value) is int and -_BIG < value < _BIG):
+        return float(value)
+    return None if value is None else coded(BY_CODE[code], value)
+
+
+def _implausible(code: int, value: float) -> tuple[str, str]:
+    """Reason and detail for the quarantine."""
+    quantity = BY_CODE[code]
+    detail = f"{value:g} {quantity.unit} is outside {quantity.low:g} … {quantity.high:g}"
+    return f"implausible {quantity.name}", detail
 
 
 def _is_known(alarm: str) -> bool:

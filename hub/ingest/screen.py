@@ -41,9 +41,11 @@ class Screen:
         self._remembered = remembered
         self._seen: dict[int, int] = {}  # mark of a message → journal position of its first coming
         self._seen_before: dict[int, int] = {}
-        self._since_ms = 0
+        self._until_ms = 0  # of the generation; 0: it has not begun
         self._last = array("q")  # by slot: mark of the latest message
         self._newest_ms = array("q")  # by slot: latest time that the device gave
+        self._addresses: list[str] = []  # by slot: address of the latest message
+        self._sums = array("q")  # by slot: CRC of that address
         self.skew_ms: dict[int, int] = {}  # slot → lag of its clock, for devices whose clock is off
 
     def is_repeated(self, slot: int, one: Decoded, payload: bytes, position: int, at_ms: int) -> bool:
@@ -53,35 +55,53 @@ class Screen:
         the same again (a sequence number alone starts anew with each boot), an id that comes back with other bytes or another
         time is another message, and a device whose time has coarse steps may come back to an earlier value in one of them.
         """
-        key, observed = one.dedupe_key, one.observed_at_ms
+        return self.came_before(
+            slot, one.address, one.dedupe_key, one.observed_at_ms, one.seq, payload, position, at_ms
+        )
+
+    def came_before(
+        self,
+        slot: int,
+        address: str,
+        key: str,
+        observed: int | None,
+        seq: int | None,
+        payload: bytes,
+        position: int,
+        at_ms: int,
+    ) -> bool:
+        """As `is_repeated`, of the parts that make a message the same."""
         if observed is None and not key:
             return False
-        # of integers only, so that it is the same in every process
-        mark = hash(
-            (
-                crc32(one.address.encode()),
-                crc32(key.encode()) if key else 0,
-                observed or 0,
-                one.seq or 0,
-                crc32(payload),
-            )
-        )
         if slot >= len(self._last):
-            more = bytes(8 * (slot + 256 - len(self._last)))
-            self._last.frombytes(more)
-            self._newest_ms.frombytes(more)
-        last, newest_ms = self._last[slot], self._newest_ms[slot]
+            self._grow(slot)
+        if self._addresses[slot] is not address:
+            self._addresses[slot], self._sums[slot] = address, crc32(address.encode())
+        # of integers only, so that it is the same in every process
+        mark = hash((self._sums[slot], crc32(key.encode()) if key else 0, observed or 0, seq or 0, crc32(payload)))
+        seen, last, newest_ms = self._seen, self._last[slot], self._newest_ms[slot]
         self._last[slot] = mark
         if observed is not None and observed > newest_ms:
             self._newest_ms[slot] = observed
-        if mark in self._seen or mark in self._seen_before:
+        if mark in seen or mark in self._seen_before:
             anew = not key and observed is not None and observed >= newest_ms > 0 and last != mark
             return not anew
-        self._seen[mark] = position
-        self._since_ms = self._since_ms or at_ms
-        if len(self._seen) >= self._remembered or at_ms - self._since_ms > _GENERATION_MS:
-            self._seen_before, self._seen, self._since_ms = self._seen, {}, at_ms
+        seen[mark] = position
+        if at_ms > self._until_ms or len(seen) >= self._remembered:
+            self._turn_over(at_ms)
         return False
+
+    def _turn_over(self, at_ms: int) -> None:
+        """Begins a generation when the present one is full or old."""
+        if self._until_ms:
+            self._seen_before, self._seen = self._seen, {}
+        self._until_ms = at_ms + _GENERATION_MS
+
+    def _grow(self, slot: int) -> None:
+        more = slot + 256 - len(self._last)
+        for column in (self._last, self._newest_ms, self._sums):
+            column.frombytes(bytes(8 * more))
+        self._addresses += [""] * more
 
     def retained_is_old(
         self, observed_at_ms: int | None, received_at_ms: int, interval_ms: int, is_state: bool
@@ -97,12 +117,14 @@ class Screen:
 
     def judge_time(self, slot: np.ndarray, observed: Ints, received: Ints, quality: np.ndarray) -> None:
         """Flags LATE, FUTURE and CLOCK in `quality`, and puts the receive time where device time cannot be trusted. In place."""
+        if not len(slot):
+            return
         lag = received - observed
-        odd = (lag > self.limits.late_ms) | (lag < -self.limits.future_ms)
-        if not odd.any():
+        if lag.max() <= self.limits.late_ms and lag.min() >= -self.limits.future_ms:
             if self.skew_ms:
                 self._forget(slot)
             return
+        odd = (lag > self.limits.late_ms) | (lag < -self.limits.future_ms)
         for row in np.flatnonzero(odd).tolist():
             if quality[row] & Quality.HISTORY:
                 continue  # a back-filled point keeps its own time

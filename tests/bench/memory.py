@@ -35,7 +35,8 @@ def bytes_per_device(devices: int) -> int:
         tracemalloc.start()
         registry = load(place)
         engine = Engine(rules, registry, start_ms=START_MS)
-        reader = Reader(native_router(registry).decode, lambda: registry, Screen(Limits()))
+        router = native_router(registry)
+        reader = Reader(router.decode, lambda: registry, Screen(Limits()), plain=router.plain)
         from hub.stores.journal import Record
 
         records = [

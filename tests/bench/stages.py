@@ -62,7 +62,7 @@ def cpu_us_per_message(
     router = Router(
         [Source(codec="native-v1", root="sc/v1")], CodecContext(known=lambda a: a in registry.slot_of_address)
     )
-    reader = Reader(router.decode, lambda: registry, Screen(Limits()))
+    reader = Reader(router.decode, lambda: registry, Screen(Limits()), plain=router.plain)
     try:
         waiting = []
         for at in range(0, messages, group):

@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.ingest.codecs.native import NativeCodec
 from hub.ingest.topics import NativeTopic, parse_native
-from hub.model.quantities import BY_CODE
+from hub.model.quantities import BY_CODE, QUANTITIES
 from hub.model.readings import Decoded, Event, Quality, Reading, Reject
 
 NOW_MS = 1_795_000_000_000
@@ -58,6 +59,54 @@ def test_the_quick_path_says_what_the_careful_path_says(
     assert [r[:3] for r in quick.readings] == [r[:3] for r in careful.readings]
     assert (quick.observed_at_ms, quick.seq, quick.address) == (careful.observed_at_ms, careful.seq, careful.address)
     assert quick.retained_state == careful.retained_state == (channel == "state")
+
+
+@given(PLAIN_VALUES, st.none() | st.just(THEN_MS) | st.integers(0, 2 * NOW_MS), st.none() | st.integers(0, 99))
+def test_a_message_that_is_plain_at_a_glance_says_what_it_says_in_full(
+    values: dict[str, Any], ts: int | None, seq: int | None
+) -> None:
+    codec, topic = NativeCodec("sc/v1"), "sc/v1/s1/gw-1/env-1/tele"
+    payload = json.dumps({"v": 1, "seq": seq, "ts": ts, "m": values}).encode()
+    decoded = codec.decode(topic, payload, received_at_ms=NOW_MS, retained=False)
+    assert not isinstance(decoded, Reject)
+    for measured in (b'{"m":{"power_w":1}}', payload):  # the second look comes when the device is known for plain ones
+        codec.decode(topic, measured, received_at_ms=NOW_MS, retained=False)
+    glance = codec.plain(topic, payload, NOW_MS)
+    if glance is not None:
+        address, observed, at_seq, codes, numbers = glance
+        (one,) = decoded
+        quality = 0 if observed is not None else Quality.CLOCK
+        names = [BY_CODE[code].name for code in np.frombuffer(codes, np.int16)]
+        assert (address, observed, at_seq) == (one.address, one.observed_at_ms, one.seq)
+        assert tuple(Reading(n, v, observed, quality) for n, v in zip(names, numbers, strict=True)) == one.readings
+        assert (one.unknown, one.events, one.history, one.warnings) == ((), (), (), ())
+    everyday = bool(values) and ts in (None, THEN_MS) and all(_is_measured(n, v) for n, v in values.items())
+    assert not everyday or glance is not None
+
+
+def _is_measured(name: str, value: object) -> bool:
+    return (
+        QUANTITIES[name].kind in ("gauge", "counter") and isinstance(value, int | float) and not isinstance(value, bool)
+    )
+
+
+def test_only_telemetry_of_a_device_that_was_heard_before_is_plain_at_a_glance() -> None:
+    codec, plain = NativeCodec("sc/v1"), b'{"m":{"power_w":1}}'
+    assert codec.plain("sc/v1/s1/gw-1/abc/tele", plain, NOW_MS) is None
+    codec.decode("sc/v1/s1/gw-1/abc/tele", plain, received_at_ms=NOW_MS, retained=False)
+    assert codec.plain("sc/v1/s1/gw-1/abc/tele", plain, NOW_MS) is not None
+    for channel in ("state", "event", "cmd", "tele/x", "what"):
+        assert codec.plain(f"sc/v1/s1/gw-1/abc/{channel}", plain, NOW_MS) is None
+    assert codec.plain("sc/v1/s1/gw-1/abcd/cmd", plain, NOW_MS) is None
+    assert codec.plain("sc/v1/s1/gw-1/abc/tele", b'{"m":{"power_w":1},"hist":true}', NOW_MS) is None
+
+
+def test_a_device_that_sends_plain_messages_again_is_looked_at_again() -> None:
+    codec, topic, plain = NativeCodec("sc/v1"), "sc/v1/s1/gw-1/abc/tele", b'{"m":{"power_w":1}}'
+    for payload, known in ((plain, True), (b'{"m":{"smoke":true}}', False), (plain, True)):
+        codec.plain(topic, payload, NOW_MS)
+        codec.decode(topic, payload, received_at_ms=NOW_MS, retained=False)
+        assert (codec.plain(topic, plain, NOW_MS) is not None) is known
 
 
 def test_the_quick_path_takes_no_part_in_a_drill() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,13 @@ class Tape:
 
 def a_reader(registry: Registry = TOWN) -> Reader:
     context = CodecContext(zone="Asia/Shanghai", known=lambda address: address in registry.slot_of_address)
-    return Reader(Router(SOURCES, context).decode, lambda: registry, Screen(Limits()))
+    router = Router(SOURCES, context)
+    return Reader(router.decode, lambda: registry, Screen(Limits()), plain=router.plain)
+
+
+def a_reader_without_short_cut() -> Reader:
+    context = CodecContext(zone="Asia/Shanghai", known=lambda address: address in TOWN.slot_of_address)
+    return Reader(Router(SOURCES, context).decode, lambda: TOWN, Screen(Limits()))
 
 
 Row = tuple[str, str, Any, int, int, Quality, int]
@@ -461,6 +467,45 @@ def test_wherever_the_records_are_cut_the_rows_are_the_same(
     ]
     assert counted(pieces) == counted(whole)
     assert [s.first for s in pieces[1:]] == [s.next for s in pieces[:-1]]
+
+
+NUMBERS = st.builds(
+    lambda ts, seq, m: {
+        **({} if ts is None else {"ts": NOW + ts}), **({} if seq is None else {"seq": seq}), "m": m,
+    },
+    st.none() | st.sampled_from([0, 1, 1_000, -DAY, DAY, 10**14, -NOW]),
+    st.none() | st.integers(0, 1),
+    st.dictionaries(
+        st.sampled_from(["temperature_c", "humidity_pct", "power_w", "smoke"]),
+        st.sampled_from([20.5, 21, -300.0, 1e300]),
+        max_size=3,
+    ),
+)  # fmt: skip
+MIXED = st.lists(
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.sampled_from(["tele", "tele", "state", "event"]),
+        NUMBERS | BODIES,
+        st.sampled_from([0, 1_000]),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(MIXED)
+def test_everyday_messages_take_a_short_cut_that_nobody_sees(steps: list[tuple[str, str, Any, int, bool]]) -> None:
+    records = tape_of(steps).records
+    short, long = a_reader().read(records), a_reader_without_short_cut().read(records)
+    assert rows(short) == rows(long)
+    assert {replace(row, detail="") for row in aside(short)} == {replace(row, detail="") for row in aside(long)}
+
+
+def test_all_values_of_a_late_message_are_late() -> None:
+    """One message says nothing about a clock: it takes a second one with the same lag to tell a wrong clock from a delay."""
+    late = {"ts": NOW - DAY, "m": {"temperature_c": 20.5, "humidity_pct": 40.0}}
+    assert [row[3:6:2] for row in rows(read(Tape().native("env-1", "tele", late)))] == [(NOW - DAY, Quality.LATE)] * 2
 
 
 def counted(segments: Iterable[Segment]) -> Counter[tuple[str, str]]:

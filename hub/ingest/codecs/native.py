@@ -7,7 +7,7 @@ says what is odd.
 from __future__ import annotations
 
 from sys import intern
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from hub.ingest.codecs.context import CodecContext
 from hub.ingest.codecs.native_careful import CarefulReader, Where
 from hub.ingest.instants import AHEAD_MS, EARLIEST_MS
 from hub.ingest.payload import STRICT_ERRORS
+from hub.ingest.plain import Plain, codes_of
 from hub.ingest.topics import CHANNELS, NATIVE_ROOT, NODE_ITSELF, Filter, NativeTopic, parse_native
 from hub.model.quantities import ALARM_QUANTITY, BY_CODE
 from hub.model.readings import Decoded, Event, Quality, Reading, Reject
@@ -31,17 +32,31 @@ _new: Final = tuple.__new__  # Reading(...) without the cost of its keyword hand
 _SWITCHES: Final = frozenset(q.name for q in BY_CODE if q.kind == "switch")
 _STATES: Final = {q.name: frozenset(q.states) for q in BY_CODE if q.kind == "state"}
 _QUICK_BYTES: Final = 4_096
-_TELE, _LEVELS, _EVENT, _CAREFUL = range(4)  # which quick path a channel has
-_QUICK: Final = {"tele": _TELE, "state": _LEVELS, "event": _EVENT}
+_LEVELS, _EVENT, _CAREFUL = range(3)  # which quick path a channel has
+_QUICK: Final = {"tele": _LEVELS, "state": _LEVELS, "event": _EVENT}
+_PLAIN_CHANNEL: Final = "/tele"
+_SHAPES: Final = 4_096  # sets of metrics in their order
 
 
-class _Tele(msgspec.Struct, gc=False):
+class _Known(msgspec.Struct, gc=False):
+    """What a topic says, kept ready for the next message below it. `plain`: whether a glance at it is worth while."""
+
+    address: str
+    device: str
+    gateway: str
+    site: str
+    plain: bool = True
+
+
+class _Numbers(msgspec.Struct, gc=False):
+    """Everyday telemetry. Whatever does not fit, `hist` and `test` among it, is for the paths that look closer."""
+
     m: dict[str, float]
     seq: int | None = None
-    ts: int | None = None
-    v: int = 1
-    hist: bool = False
-    test: bool = False
+    ts: Annotated[int, msgspec.Meta(ge=EARLIEST_MS)] | None = None
+    v: Literal[1] = 1
+    hist: None = None
+    test: None = None
 
 
 class _Levels(msgspec.Struct, gc=False):
@@ -64,7 +79,7 @@ class _Alarm(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     v: int = 1
 
 
-_tele: Final = msgspec.json.Decoder(_Tele).decode
+_numbers: Final = msgspec.json.Decoder(_Numbers).decode
 _levels: Final = msgspec.json.Decoder(_Levels).decode
 _event: Final = msgspec.json.Decoder(_Alarm).decode
 
@@ -79,9 +94,39 @@ class NativeCodec:
         context = context or CodecContext()
         self._careful = CarefulReader(context.zone)
         self._own_text = context.own_text
-        self._known: dict[
-            str, tuple[str, str, str, str]
-        ] = {}  # topic less its channel → address, device, gateway, site
+        self._known: dict[str, _Known] = {}  # by topic less its channel
+        self._shapes: dict[tuple[str, ...], bytes] = {}  # metrics, all of them measured → their codes
+
+    def plain(self, topic: str, payload: bytes, received_at_ms: int) -> Plain | None:
+        """The message if it is everyday telemetry of a device that was heard before; None says nothing of it."""
+        prefix = topic.removesuffix(_PLAIN_CHANNEL)  # a whole topic is no prefix, so other channels are not found
+        known = self._known.get(prefix)
+        if known is None or not known.plain or len(payload) > _QUICK_BYTES:
+            return None
+        try:
+            said = _numbers(payload)
+        except STRICT_ERRORS:
+            known.plain = (
+                False  # the like will most likely come again: no glance until this device has sent something plain
+            )
+            return None
+        ts, m = said.ts, said.m
+        names = tuple(m)
+        codes = self._shapes.get(names) or self._shape(names)
+        if not codes or (ts is not None and ts > received_at_ms + AHEAD_MS):
+            known.plain = (
+                False  # the like will most likely come again: no glance until this device has sent something plain
+            )
+            return None
+        return known.address, ts, said.seq, codes, m.values()
+
+    def _shape(self, names: tuple[str, ...]) -> bytes:
+        if not names or not _MEASURED.issuperset(names):
+            return b""
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        found = self._shapes[names] = codes_of(names)
+        return found
 
     def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
@@ -95,49 +140,23 @@ class NativeCodec:
                 return located
             known = located
         found: tuple[Decoded, ...] | None = None
-        address, device, gateway, site = known
         if len(payload) <= _QUICK_BYTES:
-            if quick == _TELE:
-                try:
-                    said = _tele(payload)
-                except STRICT_ERRORS:
-                    quick = _LEVELS
-                else:
-                    ts, m = said.ts, said.m
-                    quality = _CLOCK if ts is None else 0
-                    if (
-                        (ts is None or EARLIEST_MS <= ts <= received_at_ms + AHEAD_MS)
-                        and said.v == 1
-                        and not (said.hist or said.test)
-                        and _MEASURED.issuperset(m)
-                    ):
-                        return (
-                            Decoded(
-                                codec=NAME,
-                                address=address,
-                                device=device,
-                                readings=tuple(
-                                    [_new(Reading, (name, value, ts, quality, "", None)) for name, value in m.items()]
-                                ),
-                                seq=said.seq,
-                                gateway=gateway,
-                                site=site,
-                                observed_at_ms=ts,
-                            ),
-                        )
-            if quick <= _LEVELS:
+            if quick == _LEVELS:
                 found = self._quick_levels(known, channel == "state", payload, received_at_ms)
+                if found is not None and channel == "tele" and not known.plain:
+                    known.plain = all(type(reading[1]) is float for reading in found[0].readings)
             elif quick == _EVENT:
                 found = self._quick_event(known, payload, received_at_ms)
         if found is not None:
             return found
+        address, device, gateway, site = known.address, known.device, known.gateway, known.site
         node = gateway or device
         parsed = NativeTopic(site, node, device if gateway else NODE_ITSELF, channel)
         where = Where(parsed, address, device, gateway, site, channel == "state", quick)
         return self._careful.read(where, payload, received_at_ms)
 
     def _quick_levels(
-        self, known: tuple[str, str, str, str], is_state: bool, payload: bytes, received_at_ms: int
+        self, known: _Known, is_state: bool, payload: bytes, received_at_ms: int
     ) -> tuple[Decoded, ...] | None:
         """Values of any kind that need no care, or None."""
         try:
@@ -163,20 +182,18 @@ class NativeCodec:
         return (
             Decoded(
                 codec=NAME,
-                address=known[0],
-                device=known[1],
+                address=known.address,
+                device=known.device,
                 readings=tuple(readings),
                 seq=said.seq,
-                gateway=known[2],
-                site=known[3],
+                gateway=known.gateway,
+                site=known.site,
                 observed_at_ms=ts,
                 retained_state=is_state,
             ),
         )
 
-    def _quick_event(
-        self, known: tuple[str, str, str, str], payload: bytes, received_at_ms: int
-    ) -> tuple[Decoded, ...] | None:
+    def _quick_event(self, known: _Known, payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | None:
         """A plain alarm as the contract writes it, or None."""
         try:
             said = _event(payload)
@@ -196,24 +213,24 @@ class NativeCodec:
         return (
             Decoded(
                 codec=NAME,
-                address=known[0],
-                device=known[1],
+                address=known.address,
+                device=known.device,
                 readings=(_new(Reading, (quantity, said.active, ts, quality, "", None)),),
                 events=(Event("alarm", said.alarm, said.active, said.test),),
                 dedupe_key=said.id,
                 seq=said.seq,
-                gateway=known[2],
-                site=known[3],
+                gateway=known.gateway,
+                site=known.site,
                 observed_at_ms=ts,
             ),
         )
 
-    def _locate(self, topic: str, prefix: str) -> tuple[str, str, str, str] | Reject:
+    def _locate(self, topic: str, prefix: str) -> _Known | Reject:
         parsed = parse_native(topic, self.root)
         if isinstance(parsed, Reject):
             return parsed
         itself = parsed.device == NODE_ITSELF
-        found = (
+        found = _Known(
             self._own_text(parsed.address),
             parsed.node if itself else parsed.device,
             "" if itself else intern(parsed.node),
