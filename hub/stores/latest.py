@@ -20,6 +20,7 @@ from hub.stores.latest_table import ROW, LatestTable, Rows
 
 QUANTITY_BITS = 12
 _MOST_BLOCKS = 5_000  # small blocks cost a reader more than their rows do
+_AT_ONCE = 500  # names in one statement; SQLite once allowed 999
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS quantity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -154,8 +155,8 @@ class LatestValues:
         numbers = self._number_of_slot
         of_row = numbers[batch.slot]
         if len(of_row) and of_row.min() < 0:
-            for slot in np.unique(batch.slot[of_row < 0]).tolist():
-                numbers[slot] = self.device_number(registry.device(slot).id)
+            fresh = np.unique(batch.slot[of_row < 0])
+            numbers[fresh] = self._device_numbers([registry.ids[slot] for slot in fresh.tolist()])
             of_row = numbers[batch.slot]
         rows = np.empty(len(batch), ROW)
         rows["series"] = (of_row << QUANTITY_BITS) | self._number_of_code[batch.quantity]
@@ -210,6 +211,17 @@ class LatestValues:
             if row is None:
                 row = (db.execute(f"INSERT INTO {table} (name) VALUES (?)", (name,)).lastrowid,)
             return int(row[0])
+
+    def _device_numbers(self, names: Sequence[str]) -> list[int]:
+        """The numbers of many devices at once, in the order of `names`."""
+        found: dict[str, int] = {}
+        with self.transaction() as db:
+            for at in range(0, len(names), _AT_ONCE):
+                some = names[at : at + _AT_ONCE]
+                known = f"SELECT name, id FROM device WHERE name IN ({','.join('?' * len(some))})"
+                db.executemany("INSERT OR IGNORE INTO device (name) VALUES (?)", ((name,) for name in some))
+                found.update(db.execute(known, some))
+        return [found[name] for name in names]
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)

@@ -53,6 +53,17 @@ def test_what_was_written_is_read_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
+def test_many_devices_may_report_for_the_first_time_at_once(tmp_path: Path) -> None:
+    town = registry(*(device(f"meter-{n}", "meter") for n in range(1_200)))
+    store = EmbeddedHistory(tmp_path / "h.db")
+    for slots in (range(600, 610), range(1_200), range(1_200)):  # some are known already, then all
+        store.write(batch_of(*[(slot, "power_w", float(slot), T) for slot in slots]), town)
+    for slot in (0, 499, 500, 605, 999, 1_000, 1_199):
+        assert [v.value for v in store.latest(f"meter-{slot}")] == [float(slot)]
+        assert values(store, f"meter-{slot}", "power_w") == [float(slot)]
+    store.close()
+
+
 def test_the_same_batch_again_adds_nothing(history: EmbeddedHistory) -> None:
     batch = batch_of(*[(slot, "temperature_c", float(n), T + n) for n in range(100) for slot in range(5)])
     for _ in range(3):
