@@ -46,7 +46,10 @@ def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
     """Sets up structlog once for the process: JSON lines to standard error, or colours on a terminal."""
     as_json = (not sys.stderr.isatty()) if json is None else json
     renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        # Not the default with local variables: some of them are tokens, numbers and messages.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,

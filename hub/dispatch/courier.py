@@ -13,8 +13,8 @@ from hub.clock import Clock, monotonic_s
 from hub.dispatch.channels.channel import Channel
 from hub.dispatch.channels.console import Console
 from hub.dispatch.lane import Lane, Result
-from hub.dispatch.messages import bare
-from hub.dispatch.pace import HAND_ON_AFTER, Pace, not_needed
+from hub.dispatch.messages import bare, shown
+from hub.dispatch.pace import HAND_ON_AFTER, Pace, Spent, not_needed
 from hub.dispatch.turn import Turn
 from hub.errors import Unavailable
 from hub.loops import Loop, backoff_s
@@ -68,6 +68,8 @@ class Courier:
         self._instead = instead
         self._pace = pace or Pace()
         self._lanes: dict[tuple[str, str], Lane] = {}
+        self._spent: dict[tuple[str, str], Spent] = {}
+        self._spending = threading.Lock()  # not the guard: a lane asks while it is being asked by who holds that one
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._taken_up = False
@@ -142,6 +144,10 @@ class Courier:
         with self._guard:
             for key in [key for key, lane in self._lanes.items() if lane.ended]:
                 del self._lanes[key]
+            with self._spending:
+                for key in [key for key in self._spent if key not in self._lanes]:
+                    if self._spent[key].is_idle(monotonic_s()):
+                        del self._spent[key]
             busy = [key for key, lane in self._lanes.items() if lane.depth >= _BUSY]
             for key in busy:
                 self._lanes[key].refusing = True
@@ -152,9 +158,24 @@ class Courier:
         with self._guard:
             lane = self._lanes.get(key)
             if lane is None or not lane.offer(delivery):
-                name = f"{delivery.channel} {delivery.target}".rstrip()
-                lane = self._lanes[key] = Lane(name, self._deliver, self._loop.wake)
+                name = f"{delivery.channel} {shown(delivery.target)}".rstrip()
+                lane = self._lanes[key] = Lane(name, self._deliver, self._loop.wake, hold=self._hold)
                 lane.offer(delivery)
+        if delivery.severity == "P1" and lane.rests_s * 1_000 > _BEFORE_THE_WAIT_MS:
+            self._hand_on_all_behind(delivery)  # its receiver is known to take nothing for a while
+
+    def _hold(self, delivery: Delivery) -> float:
+        """Seconds for which a lesser delivery waits in its lane, so that the share of its receiver for fires is kept."""
+        return 0.0 if delivery.severity == "P1" else self._spent_on(delivery).wait_s(delivery.severity, monotonic_s())
+
+    def _spent_on(self, delivery: Delivery) -> Spent:
+        key = (delivery.channel, delivery.target)
+        with self._spending:
+            found = self._spent.get(key)
+            if found is None:
+                channel = self._channels.get(delivery.channel)
+                found = self._spent[key] = Spent(channel.limits if channel is not None else ())
+            return found
 
     def _deliver(self, delivery: Delivery, failures: int) -> Result:
         """One try, in the lane's thread. Looks first whether the delivery is still wanted."""
@@ -195,6 +216,10 @@ class Courier:
     def _send(self, channel: Channel | None, delivery: Delivery, message: Message) -> Outcome:
         if channel is None:
             return Refused(f"this hub has no channel {delivery.channel!r}")
+        spent, now_s = self._spent_on(delivery), monotonic_s()
+        if (wait_s := spent.wait_s(delivery.severity, now_s)) > 0:
+            return Retry(wait_s, f"the receiver has had as many messages as {delivery.channel} takes for it")
+        spent.spend(now_s)
         try:
             return channel.send(delivery.target, message, timeout_s=SEND_LIMIT_S)
         except Exception as error:  # a channel must not raise; if it does, the alarm is still owed
@@ -217,12 +242,13 @@ class Courier:
         self._count(delivery, "retry")
         if not self._stop.is_set():
             log.warning(
-                "courier.retry", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=delivery.target,
+                "courier.retry", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=shown(delivery.target),
                 tried=tried, reason=retry.reason, again_in_s=round((again_ms - now_ms) / 1_000, 1),
             )  # fmt: skip
-            if tried == HAND_ON_AFTER or retry.after_s * 1_000 > _BEFORE_THE_WAIT_MS:
+            long_wait = retry.after_s * 1_000 > _BEFORE_THE_WAIT_MS
+            if tried == HAND_ON_AFTER or long_wait:
                 self._hand_on((delivery, alert))
-            if failures + 1 >= HAND_ON_AFTER:
+            if failures + 1 >= HAND_ON_AFTER or long_wait:
                 self._hand_on_all_behind(delivery)
         return Result(self._pace.rest_s(failures, retry), retry.reason)
 
@@ -232,7 +258,7 @@ class Courier:
         self._note(lambda: self._outbox.give_up(delivery.id, reason, now_ms))
         self._count(delivery, "failed")
         log.error(
-            "courier.gave_up", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=delivery.target,
+            "courier.gave_up", alert=alert.id, delivery=delivery.id, channel=delivery.channel, target=shown(delivery.target),
             recipient=delivery.recipient, reason=reason,
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ class Result(NamedTuple):
 
 class Lane:
     """`deliver(delivery, failures in a row)` does the work. `on_room` is called when a lane that was `refusing` has room.
+    `hold` says how many seconds the first in line must wait because its receiver has had enough; a fire is not held.
 
     A delivery is in the lane from `offer` until it is done; offered again meanwhile, it is not taken twice. When the ledger
     is away the delivery stays first in line; any other failure of `deliver` drops it, and its lease brings it back.
@@ -41,17 +42,19 @@ class Lane:
         deliver: Callable[[Delivery, int], Result],
         on_room: Callable[[], None],
         *,
+        hold: Callable[[Delivery], float] = lambda delivery: 0.0,
         idle_s: float = IDLE_S,
     ) -> None:
         self.name = name
         self.trouble = ""
         self.failures = 0
         self.refusing = False
-        self._deliver, self._on_room, self._idle_s = deliver, on_room, idle_s
+        self._deliver, self._on_room, self._hold, self._idle_s = deliver, on_room, hold, idle_s
         self._waiting: list[tuple[str, int, int, Delivery]] = []
         self._inside: dict[int, str] = {}  # id → severity
         self._current: Delivery | None = None
         self._again: Delivery | None = None
+        self._rests_until_s = 0.0
         self._changed = threading.Condition()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name=f"lane {name}", daemon=True)
@@ -84,6 +87,11 @@ class Lane:
         """How many of them are P1."""
         with self._changed:
             return sum(severity == "P1" for severity in self._inside.values())
+
+    @property
+    def rests_s(self) -> float:
+        """For how many seconds yet it leaves its receiver alone, whoever comes."""
+        return max(self._rests_until_s - monotonic_s(), 0.0)
 
     @property
     def ended(self) -> bool:
@@ -127,6 +135,8 @@ class Lane:
         with self._changed:
             if not self._waiting and not self._ending:
                 self._changed.wait(self._idle_s)
+            while self._waiting and not self._ending and (held_s := self._hold(self._waiting[0][-1])) > 0:
+                self._changed.wait(held_s)  # or until a more severe one comes, which is first in line then
             if self._ending or not self._waiting:
                 self._ending = True
                 return None
@@ -144,7 +154,7 @@ class Lane:
         if self.refusing and self.depth <= _LOW:
             self.refusing = False
             self._on_room()
-        until_s = monotonic_s() + rest_s
+        until_s = self._rests_until_s = monotonic_s() + rest_s
         with self._changed:
             while not self._ending and (left_s := until_s - monotonic_s()) > 0:
                 self._changed.wait(left_s)

@@ -108,6 +108,15 @@ def masked(phone: str) -> str:
     return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 10 else "****" if digits else ""
 
 
+def shown(target: str) -> str:
+    """A receiver's address as it may stand in a log: of a number or a mail address only so much that one can tell them apart."""
+    local, at, domain = target.partition("@")
+    if local and at:
+        return f"{local[:1]}***@{domain}"
+    digits = sum(c.isdigit() for c in target)
+    return masked(target) if digits >= 5 and digits >= len(target) - 4 else target
+
+
 def _flat(text: str) -> str:
     return " ".join(sound(text).split())
 

@@ -1,7 +1,10 @@
-"""Whether a delivery is still wanted, and when it is tried again. Pure apart from the jitter."""
+"""Whether a delivery is still wanted, when it is tried again, and how much a receiver is sent. Reads no clock."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.loops import backoff_s
@@ -23,6 +26,43 @@ class Limit:
     def __post_init__(self) -> None:
         if not 0 <= self.reserved < self.most or self.within_s <= 0:
             raise ValueError("a limit lets something through")
+
+
+_LATENCY, _LATENCY_S = 1.02, 0.1
+"""A window is kept a little longer than the service's: messages do not all take the same time to get there."""
+
+
+class Spent:
+    """What one receiver was sent lately, kept against its limits. Thread-safe. The share for P1 is held back from all others."""
+
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        self._limits = tuple(limits)
+        self._at_s: deque[float] = deque(maxlen=max((limit.most for limit in limits), default=0))
+        self._lock = threading.Lock()
+
+    def wait_s(self, severity: str, now_s: float) -> float:
+        """Seconds until one more message of `severity` may go, 0 when it may go now."""
+        with self._lock:
+            return max((self._room_in_s(limit, severity, now_s) for limit in self._limits), default=0.0)
+
+    def spend(self, now_s: float) -> None:
+        """One more message goes now."""
+        with self._lock:
+            self._at_s.append(now_s)
+
+    def is_idle(self, now_s: float) -> bool:
+        """Whether forgetting all of it would change nothing."""
+        with self._lock:
+            return not self._at_s or all(
+                self._at_s[-1] + limit.within_s * _LATENCY + _LATENCY_S <= now_s for limit in self._limits
+            )
+
+    def _room_in_s(self, limit: Limit, severity: str, now_s: float) -> float:
+        allowed = limit.most if severity == "P1" else limit.most - limit.reserved
+        if len(self._at_s) < allowed:
+            return 0.0
+        # There is room once the oldest of those that fill it has left the window.
+        return max(self._at_s[-allowed] + limit.within_s * _LATENCY + _LATENCY_S - now_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from hub.model.alerts import Alert, Subject
@@ -131,18 +131,19 @@ class Line:
 class Message:
     """A notification ready for a channel: plain text, plus structured fields for machines.
 
-    `text` is `lines` in one; channels with less room, or with a place for a title or a link, make their own of them.
+    What it says is not shown by `repr`: it has no place in a log. `text` is `lines` in one; channels with less room, or with
+    a place for a title or a link, make their own of them.
     """
 
     id: str  # stable per delivery: the idempotency key for the receiver
-    title: str
-    text: str
+    title: str = field(repr=False)
+    text: str = field(repr=False)
     locale: str
     severity: str
     test: bool
-    fields: Mapping[str, Any]
-    links: Mapping[str, str]
-    lines: tuple[Line, ...] = ()
+    fields: Mapping[str, Any] = field(repr=False)
+    links: Mapping[str, str] = field(repr=False)
+    lines: tuple[Line, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -542,3 +542,78 @@ def test_five_hundred_waiting_notices_do_not_hold_up_a_fire(town: Town, webhook:
     while town.states(alert_id).get(("north", "webhook")) != "accepted":
         assert time.monotonic() < until, "a fire waited for three seconds behind notices"
         time.sleep(0.005)
+
+
+def test_lesser_messages_leave_a_share_of_the_receivers_limit_to_fires(town: Town, webhook: Line) -> None:
+    base = quiet(town)
+    webhook.sends.clear()
+    webhook.limits = (Limit(5, 60.0, reserved=2),)
+    town.only("webhook", "crew-north", base, times=20)
+    town.courier().start()
+    webhook.wait_for(3)
+    time.sleep(0.4)
+    assert [message.severity for message in webhook.to("crew-north")] == ["P3"] * 3
+    began = time.monotonic()
+    town.alarm()
+    while len(webhook.to("crew-north")) < 4:
+        assert time.monotonic() - began < 2, "the fire waited behind what is held"
+        time.sleep(0.01)
+    assert webhook.to("crew-north")[3].severity == "P1"
+    held = [row for row in town.rows(base) if row.transition.startswith("x") and row.state == "queued"]
+    assert [row.attempts for row in held] == [0] * 17, "held, not failed"
+
+
+def test_fires_beyond_the_receivers_limit_go_another_way_and_are_not_sent_to_it(
+    town: Town, webhook: Line, siren: Line
+) -> None:
+    webhook.limits = (Limit(1, 60.0),)
+    courier = town.courier(pace=Pace()).start()
+    alert_id = town.alarm()
+    town.settled(alert_id)
+    siren.sends.clear()
+    town.only("webhook", "crew-north", alert_id, times=3)
+    courier.wake()
+    siren.wait_for(3, 5.0)
+    assert len(webhook.to("crew-north")) == 1, "the service would count, and shut the hub out"
+    held = [row for row in town.rows(alert_id) if row.transition.startswith("x") and row.channel == "webhook"]
+    assert {row.state for row in held} == {"queued"}
+    assert any("as many messages" in (row.reason or "") for row in held)
+
+
+def test_a_fire_that_comes_while_a_receiver_is_shut_out_goes_another_way_within_five_seconds(
+    town: Town, webhook: Line, siren: Line
+) -> None:
+    courier = town.courier(pace=Pace()).start()
+    alert_id = town.alarm()
+    town.settled(alert_id)
+    siren.sends.clear()
+    webhook.answer = lambda target, message: Retry(600.0, "errcode 130101: send too fast")
+    town.only("webhook", "crew-north", alert_id)
+    courier.wake()
+    siren.wait_for(1, 5.0)
+    began = time.monotonic()
+    town.only("webhook", "crew-north", alert_id, transition="y")
+    courier.wake()
+    siren.wait_for(2, 5.0)
+    assert time.monotonic() - began < 5.0
+    assert len(webhook.to("crew-north")) == 2, "the second fire did not wait until it had been tried"
+
+
+def test_no_telephone_number_is_in_a_log_or_on_the_health_page(
+    town: Town, webhook: Line, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = quiet(town)
+    webhook.answer = lambda target, message: Retry(0.0, "no connection")
+    town.only("webhook", "13812345678", base)
+    town.only("webhook", "crew.north@example.com", base, transition="y")
+    courier = town.courier().start()
+    webhook.wait_for(4)
+    until = time.monotonic() + 5
+    while len(courier.trouble()) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    output = capsys.readouterr()
+    shown = output.out + output.err + repr(courier.trouble())
+    assert "13812345678" not in shown
+    assert "crew.north" not in shown
+    assert "138****5678" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def work() -> Work:
     return Work()
 
 
-def lane_of(work: Work, **more: float) -> Lane:
+def lane_of(work: Work, **more: Any) -> Lane:
     return Lane("webhook crew", work, lambda: None, **more)
 
 
@@ -145,3 +146,37 @@ def test_a_rest_ends_when_the_lane_is_asked_to_end() -> None:
     assert [number for number, _ in work.done] == [1]
     assert lane.trouble == "HTTP 503"
     assert [d.id for d in lane.waiting()] == [2]
+
+
+def test_what_is_held_lets_a_fire_pass_and_goes_when_its_time_has_come(work: Work) -> None:
+    open_at = threading.Event()
+    lane = lane_of(work, hold=lambda delivery: 0.0 if delivery.severity == "P1" or open_at.is_set() else 0.05)
+    lane.offer(a_delivery(id=1, severity="P3"))
+    lane.offer(a_delivery(id=2, severity="P3", due_at_ms=NOW_MS + 1))
+    assert work.done == []
+    lane.offer(a_delivery(id=3, severity="P1"))
+    assert work.ids(1) == [3]
+    assert lane.depth == 2
+    open_at.set()
+    assert work.ids(3) == [3, 1, 2]
+    end(lane)
+
+
+def test_a_lane_that_holds_something_ends_when_it_is_asked_to(work: Work) -> None:
+    lane = lane_of(work, hold=lambda delivery: 60.0)
+    lane.offer(a_delivery(id=1, severity="P3"))
+    end(lane)
+    assert work.done == []
+
+
+def test_a_lane_says_for_how_long_it_rests(work: Work) -> None:
+    work.does = lambda delivery, failures: Result(20.0, "shut out")
+    lane = lane_of(work)
+    assert lane.rests_s == 0
+    lane.offer(a_delivery(id=1))
+    work.ids(1)
+    until = 100
+    while lane.rests_s == 0 and (until := until - 1):
+        threading.Event().wait(0.01)
+    assert 15 < lane.rests_s <= 20
+    end(lane)
