@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.errors import ConfigError
 from hub.rules.kinds import KINDS
 from hub.rules.kinds.detectors import DETECTORS
+from hub.rules.ruleset import load_rules
 from tests.support import twins
 from tests.support.twins import DAY, START, Leap, Say, Step
 
@@ -220,5 +223,41 @@ def test_the_figure_is_what_is_held_against_the_limit() -> None:
     assert run.figure_unit == "σ"
 
 
-def test_it_advises_and_no_more() -> None:
+RULE = """\
+rules:
+  - id: odd
+    kind: deviation
+    name: {zh: 异常, en: Odd}
+    on: {device_kind: water_pressure, quantity: water_pressure_kpa}
+    when: {method: score}
+    severity: SEVERITY
+    cause: {zh: 不明, en: Unknown}
+    consequence: {zh: 不明, en: Unknown}
+    action: {zh: 查看, en: Look}
+    respond_within_s: 3600
+    responder: property
+    source: test
+    certainty: C
+"""
+
+
+@pytest.mark.parametrize("severity", ["P1", "P2", "P3"])
+def test_a_rule_that_finds_oddities_does_not_load_with_a_severity_that_pages(severity: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(RULE.replace("SEVERITY", severity), "utf-8")
+    with pytest.raises(ConfigError, match="P4"):
+        load_rules(tmp_path)
+
+
+@pytest.mark.parametrize("severity", ["P1", "P2", "P3"])
+def test_an_override_does_not_lift_it_either(severity: str, tmp_path: Path) -> None:
+    lifted = f"    overrides:\n      - {{scope: {{tag: school}}, severity: {severity}, why: a school}}\n"
+    (tmp_path / "odd.yaml").write_text(RULE.replace("SEVERITY", "P4") + lifted, "utf-8")
+    with pytest.raises(ConfigError, match="P4"):
+        load_rules(tmp_path)
+
+
+def test_as_advice_it_loads(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(RULE.replace("SEVERITY", "P4"), "utf-8")
+    (rule,) = load_rules(tmp_path).rules
+    assert rule.spec.severity == "P4"
     assert KINDS["deviation"].advisory
