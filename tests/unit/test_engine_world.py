@@ -10,16 +10,16 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hub.documents import parse
 from hub.errors import ConfigError
 from hub.model.quantities import CODE
 from hub.model.readings import Quality, ReadingBatch
 from hub.registry.snapshot import Registry
 from hub.rules import snapshot
 from hub.rules.engine import Engine
-from hub.rules.ruleset import RuleSet, rules_of
+from hub.rules.ruleset import RuleSet
 from hub.rules.scope import effective, strangers
 from hub.rules.takeover import NOT_WATCHED, REMOVED, SWITCHED_OFF, rebased, seed
+from tests.support.engine_stories import START, a_rule, ruleset, told
 from tests.support.registry import (
     BUILDING,
     COMPOUND,
@@ -34,21 +34,7 @@ from tests.support.registry import (
 )
 from tests.support.rule_twin import Row, Twin
 
-START = 1_704_067_200_000
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking such a story takes longer than reading it
-_W = "{zh: 字, en: word}"
-
-
-def a_rule(rule_id: str, kind: str, on: str, when: str, *, severity: str = "P2", more: str = "") -> str:
-    return f"""
-  - {{id: {rule_id}, kind: {kind}, name: {_W}, on: {{{on}}}, when: {when}, severity: {severity}, cause: {_W}, consequence: {_W},
-     action: {_W}, respond_within_s: 60, responder: station, source: test, certainty: C{", " + more if more else ""}}}"""
-
-
-def ruleset(*rules: str) -> RuleSet:
-    document, complaints = parse("rules:" + "".join(rules), "test.yaml")
-    assert document is not None
-    return rules_of([document], complaints)
 
 
 SMOKE = a_rule("smoke", "threshold", "device_kind: smoke_alarm, quantity: smoke", "{equals: true}", severity="P1")
@@ -154,46 +140,6 @@ def stories(draw: st.DrawFn) -> list[Any]:
             observed = now + draw(st.sampled_from([0, 0, 0, 0, -50, -86_400_000, 86_400_000]))
             story.append((slot, quantity, value, observed, now, draw(st.sampled_from(QUALITIES)), position))
     return story
-
-
-def told(engine: Engine, story: list[Any], *, batch: int, restart_each: int = 0) -> list[tuple[Any, ...]]:
-    """The events that `engine` finds in `story`, cut into batches of `batch` rows; every evaluation is made twice, as after a
-    record that failed; optionally dumped and restored now and then."""
-    events: list[tuple[Any, ...]] = []
-    rows: list[Row] = []
-    steps = 0
-
-    def take(found: Any) -> None:
-        events.extend((e.kind, e.rule.id, e.device, e.at_ms, e.episode_start_ms, e.position) for e in found.events)
-
-    def flush() -> None:
-        nonlocal engine, steps
-        if rows:
-            rows_batch = ReadingBatch.of(rows)
-            engine.evaluate(rows_batch)
-            found = engine.evaluate(rows_batch)
-            take(found)
-            engine.commit(found)
-            rows.clear()
-        steps += 1
-        if restart_each and steps % restart_each == 0:
-            fresh = Engine(engine.ruleset, engine.registry, start_ms=START)
-            snapshot.restore(fresh, snapshot.dump(engine, {}))
-            engine = fresh
-
-    for entry in story:
-        if len(entry) == 2:
-            flush()
-            engine.tick(*entry)
-            found = engine.tick(*entry)
-            take(found)
-            engine.commit(found)
-        else:
-            rows.append(entry)
-            if len(rows) >= batch:
-                flush()
-    flush()
-    return events
 
 
 def twin_told(rules: RuleSet, story: list[Any]) -> list[tuple[Any, ...]]:
