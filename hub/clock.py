@@ -20,6 +20,11 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def cpu_s() -> float:
+    """Seconds of processor time that this process has used."""
+    return time.process_time()
+
+
 class ForwardClock:
     """The system's time, but never backwards: when that is set back, this goes on from where it was. Thread-safe.
 

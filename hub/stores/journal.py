@@ -346,6 +346,10 @@ class Journal:
         found = self._tail.read(position, limit)
         return self._shelf.read(position, limit) if found is None else found
 
+    def position_at(self, at_ms: int) -> int:
+        """The first position of the group that reaches the time `at_ms`; the head if none does."""
+        return min(self._shelf.position_at(at_ms), self._head)
+
     def wait(self, position: int, timeout_s: float) -> bool:
         """Waits until there is a record at `position` or beyond; whether there is."""
         with self._changed:

@@ -56,8 +56,9 @@ class RuleFigures:
 class Episodes:
     """Collects the events of one rule set. Counts everything, and keeps the first `MOST_EPISODES` whole."""
 
-    def __init__(self, zone: str) -> None:
-        self._zone = ZoneInfo(zone)
+    def __init__(self, zone: str, *, since_ms: int = 0) -> None:
+        """What began before `since_ms` is not counted."""
+        self._zone, self._since_ms = ZoneInfo(zone), since_ms
         self._open: dict[tuple[str, str], int] = {}  # → index of the kept row, -1 when it is not kept
         self._names: list[tuple[str, str, str]] = []
         self._number: dict[tuple[str, str, str], int] = {}
@@ -77,16 +78,16 @@ class Episodes:
     def take(self, events: Sequence[ConditionEvent]) -> None:
         for e in events:
             key = (e.rule.id, e.device)
-            if e.kind == "raised":
+            if e.kind == "raised" and e.at_ms >= self._since_ms:
                 self._begin(key, e)
             elif e.kind in ("cleared", "withdrawn"):
                 row = self._open.pop(key, -1)
                 if row >= 0:
                     self._cleared[row] = e.at_ms
             elif e.kind == "chatter":
-                self.chatter[e.rule.id] += 1
-            else:
-                self.tests += 1
+                self.chatter[e.rule.id] += e.at_ms >= self._since_ms
+            elif e.kind == "test":
+                self.tests += e.at_ms >= self._since_ms
 
     def _begin(self, key: tuple[str, str], e: ConditionEvent) -> None:
         rule, device = key
@@ -161,6 +162,7 @@ class Backtest:
 
     `run` takes readings and makes the ticks itself; `segment` takes readings and the tick behind them, as a journal has them.
     `judge_unheard`: whether a device that never reports is judged silent from the start (False: only after its first reading).
+    `count_from_ms`: what begins before it is followed, so that delays and silence are known, and not counted.
     """
 
     def __init__(
@@ -172,13 +174,15 @@ class Backtest:
         start_ms: int,
         zone: str,
         judge_unheard: bool,
+        count_from_ms: int = 0,
     ) -> None:
         self.registry, self.start_ms, self.end_ms = registry, start_ms, start_ms
+        self.count_from_ms = max(start_ms, count_from_ms)
         self.readings = 0
         self.disordered = 0
         self.holes = 0
         self._judge_unheard = judge_unheard
-        self.comparison = Comparison() if compare is not None else None
+        self.comparison = Comparison(since_ms=count_from_ms) if compare is not None else None
         self.sides: list[Episodes] = []
         self._players: list[Player] = []
         self._heard = np.zeros(len(registry), bool)
@@ -187,7 +191,7 @@ class Backtest:
             if ruleset is None:
                 continue
             engine = Engine(ruleset, registry, start_ms=start_ms)
-            episodes = Episodes(zone)
+            episodes = Episodes(zone, since_ms=count_from_ms)
             self.sides.append(episodes)
             tell = episodes.take if self.comparison is None else partial(self._told, side, episodes)
             self._players.append(Player(engine, start_ms=start_ms, tell=tell))
@@ -264,4 +268,4 @@ class Backtest:
 
     @property
     def days(self) -> float:
-        return max(0, self.end_ms - self.start_ms) / 86_400_000
+        return max(0, self.end_ms - self.count_from_ms) / 86_400_000

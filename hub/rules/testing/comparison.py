@@ -62,6 +62,7 @@ class Tally:
 class Comparison:
     """Follows both sides, in the order of time. Keeps the newest differences and counts them all."""
 
+    since_ms: int = 0  # what began earlier is followed and not counted
     most_kept: int = _MOST_KEPT
     tallies: dict[str, Tally] = field(default_factory=dict)
     kept: deque[Difference] = field(default_factory=deque)
@@ -123,7 +124,10 @@ class Comparison:
         return self.tallies.setdefault(rule, Tally())
 
     def _pair(self, key: Key, a: Episode, b: Episode) -> None:
-        tally, later_ms = self.tally(key[0]), b.raised_ms - a.raised_ms
+        later_ms = b.raised_ms - a.raised_ms
+        if max(a.raised_ms, b.raised_ms) < self.since_ms:
+            return
+        tally = self.tally(key[0])
         if later_ms == 0:
             tally.same += 1
             return
@@ -145,6 +149,8 @@ class Comparison:
         )
 
     def _only(self, side: Side, key: Key, episode: Episode) -> None:
+        if episode.raised_ms < self.since_ms:
+            return
         tally = self.tally(key[0])
         if side == "a":
             tally.only_a += 1

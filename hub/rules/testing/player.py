@@ -8,12 +8,12 @@ import numpy as np
 
 from hub.model.readings import ReadingBatch
 from hub.model.rules import ConditionEvent
-from hub.rules.condition import CLEARING, PENDING
-from hub.rules.engine import Engine, Found
+from hub.rules.engine import Engine
+from hub.rules.found import Found
 
 TICK_MS = 1_000
-STRIDE = 32
-"""How many ticks to look ahead for something to happen. Less than what the engine takes for a leap of time."""
+STRIDE = 60
+"""How many ticks to look ahead for something to happen: up to what the engine takes for a leap of time."""
 
 
 class Player:
@@ -29,6 +29,8 @@ class Player:
         self.engine, self.at_ms, self.position = engine, start_ms, position
         self._tell = tell
         self._stride = STRIDE
+        limits = engine.registry.silence_limit_ms
+        self._shortest_silence_ms = int(limits[limits > 0].min()) if (limits > 0).any() else 0
         self._awaited = frozenset(other for rule in engine.ruleset.rules for other in rule.refers_to)
 
     def take(self, batch: ReadingBatch) -> None:
@@ -75,7 +77,7 @@ class Player:
             if self._stride > 1:
                 calm = quiet(self.engine.tick(end_ms, self.position))
                 found = self.engine.evaluate(rows) if calm else None
-                if found is None or not self._timeless(found):
+                if found is None or not self._timeless(found, end_ms - self.at_ms):
                     self._stride //= 2
                     continue
                 self.conclude(found)
@@ -86,19 +88,22 @@ class Player:
             self._stride = min(2 * self._stride, STRIDE)
             i = upto
 
-    def _timeless(self, found: Found) -> bool:
-        """Whether the ticks among the readings that `found` comes from meant nothing: no delay began, ran out or was cut short."""
+    def _timeless(self, found: Found, stretch_ms: int) -> bool:
+        """Whether no tick within the `stretch_ms` that `found` comes from could have meant anything, given that none would have
+        without these readings: no delay that began among them is short enough to have run out, and nobody waits for a tick."""
         if found.deaf is not None or any(event.rule.id in self._awaited for event in found.events):
             return False
         for table, cells in found.changes:
-            before, cell = table.cells, cells.cell
-            same = cells.since_ms == before.since_ms[cell]
-            same &= (cells.state == before.state[cell]) & (cells.start_ms == before.start_ms[cell])
-            if same.all():
+            before, cell, run = table.cells, cells.cell, table.run
+            delays: tuple[int, ...]
+            if run.driven_by == "silence":
+                delays = (run.silent_ms or self._shortest_silence_ms,)
+            else:
+                delays = (run.hold_ms, run.clear_hold_ms)
+            if not table.inhibitable and run.passing is None and all(d == 0 or d >= stretch_ms for d in delays):
                 continue
-            run = table.run
-            timed = run.hold_ms or run.clear_hold_ms or run.passing is not None or run.driven_by == "silence"
-            if timed or table.inhibitable or np.isin(cells.state[~same], (PENDING, CLEARING)).any():
+            same = (cells.state == before.state[cell]) & (cells.start_ms == before.start_ms[cell])
+            if not (same & (cells.since_ms == before.since_ms[cell])).all():
                 return False
         return True
 

@@ -1,0 +1,436 @@
+"""`gridhub rules backtest`: what rules would have said to recorded readings, and how two sets of them differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hub.cli.instants import instant, local
+from hub.cli.migrate import complain
+from hub.clock import cpu_s, now_ms
+from hub.errors import Unavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hub.registry.snapshot import Registry
+    from hub.replay.piece import Piece
+    from hub.rules.ruleset import RuleSet
+    from hub.rules.testing.backtest import Backtest
+    from hub.settings import Settings
+
+_FOR_EVER = 1 << 61
+_SHOWN = 10
+_SHOWN_DIFFERENCES = 20
+
+Rules = Annotated[Path | None, typer.Option("--rules", help="Folder of the rules to try (default: those of --config).")]
+Compare = Annotated[Path | None, typer.Option("--compare", help="Folder of a second set (B), to see what differs.")]
+From = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="Begin: 2024-01-01, an instant, or -7d (default: all).")
+]
+To = Annotated[str, typer.Option("--to", metavar="TIME", help="End, not included (default: all there is).")]
+JournalOf = Annotated[Path | None, typer.Option("--journal", help="A journal's folder (default: that of --config).")]
+History = Annotated[bool, typer.Option("--history", help="The history of --config instead: embedded or InfluxDB.")]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", help="A CSV file instead: time,device,quantity,value[,received].")
+]
+Config = Annotated[Path, typer.Option("--config", help="Configuration folder: registry, zone, and where records are.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write a page with charts: report.html.", metavar="HTML")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+WarmUp = Annotated[
+    str, typer.Option("--warm-up", help="Read so long before --from, so that delays and silence are known by then.")
+]
+
+
+def register(group: typer.Typer) -> None:
+    group.command("backtest")(backtest)
+
+
+@dataclass(slots=True)
+class _Source:
+    """Where readings come from: how to get them, in words, and what must be said about them at the end."""
+
+    name: str
+    pieces: Iterator[Piece]
+    start_ms: int
+    judge_unheard: bool
+    notes: Callable[[], list[str]] = list
+
+
+def backtest(
+    rules: Rules = None,
+    compare: Compare = None,
+    begin: From = "",
+    end: To = "",
+    journal: JournalOf = None,
+    history: History = False,
+    csv: CsvFile = None,
+    config: Config = Path("config"),
+    out: Out = None,
+    as_json: AsJson = False,
+    warm_up: WarmUp = "1h",
+) -> None:
+    """Play recorded readings to rules: alerts by day, device and rule. Nothing is stored in the ledger, nobody is told."""
+    from hub import telemetry
+    from hub.registry.loader import load
+    from hub.rules.calendar_file import load_context
+    from hub.rules.ruleset import load_rules
+    from hub.rules.testing.backtest import Backtest
+    from hub.settings import load_settings
+
+    telemetry.configure_logging(level="CRITICAL")
+    if sum((journal is not None, history, csv is not None)) > 1:
+        complain("give one of --journal, --history and --csv")
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        complain(f"--out {out}: the report is a page with charts inside it; name it .html")
+    settings = load_settings(config)
+    context = load_context(config, zone=settings.timezone)
+    first = load_rules(rules or config / "rules", context=context)
+    second = None if compare is None else load_rules(compare, context=context)
+    registry = load(config / "registry")
+    now = now_ms()
+    from_ms = instant(begin, "--from", zone=settings.timezone, now_ms=now) if begin else 0
+    to_ms = instant(end, "--to", zone=settings.timezone, now_ms=now) if end else _FOR_EVER
+    if to_ms <= from_ms:
+        complain("--to lies before --from")
+    read_from = max(0, from_ms - _length(warm_up)) if begin else 0
+    with ExitStack() as closing:
+        source = _source(settings, registry, journal, history, csv, (read_from, to_ms), closing)
+        test = Backtest(
+            registry,
+            first,
+            second,
+            start_ms=source.start_ms // 1_000 * 1_000,
+            zone=settings.timezone,
+            judge_unheard=source.judge_unheard,
+            count_from_ms=from_ms,
+        )
+        try:
+            spent = _play(test, source, quiet=as_json)
+        except Unavailable as away:
+            complain(str(away))
+    test.finish(to_ms if to_ms < now else None)
+    about = _about(source, first, second, rules or config / "rules", compare, test, spent)
+    if out is not None:
+        _write(out, test, about, settings.timezone)
+    if as_json:
+        from hub.rules.testing.backtest_report import as_data
+
+        json.dump(as_data(test, about), sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        _show(test, about, source, settings.timezone, out)
+
+
+def _length(text: str) -> int:
+    from hub.rules.testing import spans
+
+    try:
+        return spans.parsed(text)
+    except ValueError as bad:
+        complain(f"--warm-up {text!r}: {bad}")
+
+
+def _source(
+    settings: Settings,
+    registry: Registry,
+    journal: Path | None,
+    history: bool,
+    csv: Path | None,
+    times: tuple[int, int],
+    closing: ExitStack,
+) -> _Source:
+    if csv is not None:
+        return _csv(settings, registry, csv, times)
+    if history:
+        return _history(settings, registry, times, closing)
+    return _journal(settings, registry, journal or settings.journal_folder, times, closing)
+
+
+def _csv(settings: Settings, registry: Registry, path: Path, times: tuple[int, int]) -> _Source:
+    from hub.ingest.screen import Limits, Screen
+    from hub.replay.csv_source import CsvSource
+
+    source = CsvSource(path, registry, Screen(Limits()), zone=settings.timezone)
+    pieces = source.pieces(*times)
+    head = next(pieces, None)
+    if head is None:
+        lost = "; ".join(
+            f"{n:,} × {reason}, e.g. {source.skipped.examples[reason]}" for reason, n in source.skipped.counts.items()
+        )
+        complain(f"{path}: no reading to try rules on in that time" + (f" ({lost})" if lost else ""))
+
+    def notes() -> list[str]:
+        return [
+            f"{count:,} rows left out: {reason}, e.g. {source.skipped.examples[reason]}"
+            for reason, count in source.skipped.counts.most_common()
+        ]
+
+    return _Source(f"CSV file {path}", _with_head(head, pieces), int(head.batch.received_at_ms[0]), False, notes)
+
+
+def _journal(
+    settings: Settings, registry: Registry, folder: Path, times: tuple[int, int], closing: ExitStack
+) -> _Source:
+    from hub.ingest.codecs import CodecContext
+    from hub.ingest.reader import Reader
+    from hub.ingest.router import Router, Source
+    from hub.replay.journal_source import JournalSource, shelf_of
+
+    shelf = shelf_of(folder)
+    closing.callback(shelf.close)
+    context = CodecContext(
+        zone=settings.timezone, known=lambda address: address in registry.slot_of_address, own_text=registry.own_text
+    )
+    router = Router([Source(codec=s.codec, root=s.root) for s in settings.sources], context)
+    reader = Reader(router.decode, lambda: registry, screen_of(settings), plain=router.plain)
+    source = JournalSource(shelf, reader)
+    pieces = source.pieces(*times)
+    head = next(pieces, None)
+    if head is None:
+        stat = shelf.stat()
+        kept = f" (it holds {_span(stat.first_at_ms, stat.last_at_ms, settings.timezone)})"
+        complain(f"{folder}: the journal has no record of that time{kept}")
+    start_ms = int(head.batch.received_at_ms[0]) if len(head.batch) else head.last_ms
+    return _Source(f"journal {folder}", _with_head(head, pieces), start_ms, True, lambda: source.gaps)
+
+
+def _history(settings: Settings, registry: Registry, times: tuple[int, int], closing: ExitStack) -> _Source:
+    from hub.settings import secret_from
+    from hub.stores.history_scan import EmbeddedScan, InfluxScan
+
+    h = settings.history
+    scan: EmbeddedScan | InfluxScan
+    if h.kind == "embedded":
+        path = settings.data / "history.db"
+        if not path.exists():
+            complain(f"{path}: there is no history yet")
+        scan, name = EmbeddedScan(path, registry), f"history {path}"
+    else:
+        token = secret_from("GRIDHUB_HISTORY_TOKEN", h.token_file)
+        scan = InfluxScan(registry, url=h.url, bucket=h.bucket, token=token)
+        closing.callback(scan.close)
+        name = f"history {h.url}, bucket {h.bucket}"
+    try:
+        span = scan.span()
+    except Unavailable as away:
+        complain(str(away))
+    if span is None or span[0] >= times[1] or span[1] <= times[0]:
+        kept = "it is empty" if span is None else f"it holds {_span(*span, settings.timezone)}"
+        complain(f"{name}: no reading of that time ({kept})")
+    begin, end = max(span[0], times[0]), min(span[1], times[1])
+
+    def pieces() -> Iterator[Piece]:
+        from hub.replay.piece import Piece
+
+        batches = scan.pieces(begin, end)
+        while True:
+            began = cpu_s()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            last_ms = int(batch.received_at_ms[-1])
+            done = (last_ms - begin) / max(1, end - begin)
+            yield Piece(batch=batch, done=done, last_ms=last_ms, read_s=cpu_s() - began)
+
+    note = "a history knows no receive times, unknown values, repetitions or tests: the journal is exact"
+    return _Source(name, pieces(), begin, True, lambda: [note])
+
+
+def screen_of(settings: Settings) -> Any:
+    """The screen that `settings` ask for, with an empty memory."""
+    from hub.ingest.screen import Limits, Screen
+
+    return Screen(
+        Limits(
+            past_ms=int(settings.screen.past_days * 86_400_000),
+            future_ms=int(settings.screen.future_s * 1_000),
+            late_ms=int(settings.screen.late_s * 1_000),
+        )
+    )
+
+
+def _with_head(head: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
+    yield head
+    yield from rest
+
+
+@dataclass(slots=True)
+class _Spent:
+    """Processor seconds of reading (parsing included) and of judging."""
+
+    read_s: float = 0.0
+    judge_s: float = 0.0
+
+
+def _play(test: Backtest, source: _Source, *, quiet: bool) -> _Spent:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    spent = _Spent()
+    console = Console(stderr=True)
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("", total=1.0)
+        for piece in source.pieces:
+            began = cpu_s()
+            if piece.ticked:
+                test.segment(piece.batch, piece.tick_ms, piece.last_ms)
+            else:
+                test.run(piece.batch)
+            spent.judge_s += cpu_s() - began
+            spent.read_s += piece.read_s
+            speed = test.readings / max(1e-9, spent.judge_s + spent.read_s)
+            progress.update(task, completed=piece.done, description=f"{test.readings:,} readings, {speed:,.0f}/s")
+    return spent
+
+
+def _about(
+    source: _Source,
+    first: RuleSet,
+    second: RuleSet | None,
+    rules: Path,
+    compare: Path | None,
+    test: Backtest,
+    spent: _Spent,
+) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "source": source.name,
+        "rules": f"{rules} ({len(first.rules)} rules, version {first.version})",
+    }
+    if second is not None:
+        about["compared_with"] = f"{compare} ({len(second.rules)} rules, version {second.version})"
+    about["reading_s"] = round(spent.read_s, 3)
+    about["judging_s"] = round(spent.judge_s, 3)
+    about["judged_per_s"] = round(test.readings * len(test.sides) / spent.judge_s) if spent.judge_s else 0
+    notes = list(source.notes())
+    if test.disordered:
+        notes.append(f"{test.disordered:,} readings came out of order and were judged as if they came then")
+    if test.holes:
+        notes.append(f"{test.holes:,} holes of more than two days: no silence was judged in them")
+    if any(not side.kept_all for side in test.sides):
+        notes.append("so many alerts that only the first ones have durations; the counts are of all")
+    about["notes"] = notes
+    return about
+
+
+def _write(path: Path, test: Backtest, about: dict[str, Any], zone: str) -> None:
+    from hub.rules.testing.backtest_report import as_page
+
+    shown = {**about, "notes": "; ".join(about["notes"]) or "none"}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(as_page(test, shown, zone))
+    except OSError as error:
+        complain(f"{path} cannot be written: {error.strerror or error}")
+
+
+def _show(test: Backtest, about: dict[str, Any], source: _Source, zone: str, out: Path | None) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    when = f"{local(test.count_from_ms, zone)} … {local(test.end_ms, zone)}"
+    console.print(Text(f"{test.readings:,} readings, {when} ({test.days:.1f} days), from {source.name}"))
+    console.print(
+        Text(
+            f"processor time: reading {about['reading_s']:.1f} s, judging {about['judging_s']:.1f} s: {about['judged_per_s']:,} readings/s",
+            style="dim",
+        )
+    )
+    for note in about["notes"]:
+        console.print(Text(f"note: {note}", style="yellow"))
+    if test.comparison is None:
+        _show_rules(console, test)
+    else:
+        _show_difference(console, test, zone)
+    _show_days(console, test)
+    if out is not None:
+        console.print(f"report: {out}")
+
+
+def _show_rules(console: Console, test: Backtest) -> None:
+    from rich.table import Table
+
+    from hub.rules.testing.backtest_report import span
+
+    (episodes,) = test.sides
+    table = Table(title=f"{episodes.total:,} alerts", title_justify="left")
+    for head in ("", "rule", "alerts", "devices", "per day", "median", "longest", "open", "flapping"):
+        table.add_column(head, justify="left" if head in ("", "rule") else "right")
+    for f in episodes.figures(test.days):
+        numbers = (f"{f.episodes:,}", f"{f.devices:,}", f"{f.per_day:.1f}", span(f.median_s), span(f.longest_s))
+        table.add_row(f.severity, f.rule, *numbers, f"{f.open:,}", f"{f.chatter:,}", style=_style(f.severity))
+    console.print(table)
+    noisiest = episodes.by_device.most_common(_SHOWN)
+    if noisiest and noisiest[0][1] > 1:
+        table = Table(title="Noisiest", title_justify="left")
+        for head in ("rule", "device", "alerts"):
+            table.add_column(head, justify="right" if head == "alerts" else "left")
+        for (rule, device), number in noisiest:
+            table.add_row(rule, device, f"{number:,}")
+        console.print(table)
+
+
+def _show_difference(console: Console, test: Backtest, zone: str) -> None:
+    from rich.table import Table
+
+    from hub.rules.testing.backtest_report import in_words
+
+    assert test.comparison is not None
+    a, b = test.sides
+    table = Table(title=f"{a.total:,} alerts in A, {b.total:,} in B", title_justify="left")
+    for head in ("rule", "A", "B", "same", "only in A", "only in B", "earlier in B", "later in B"):
+        table.add_column(head, justify="left" if head == "rule" else "right")
+    counts = [{f.rule: f.episodes for f in side.figures(test.days)} for side in test.sides]
+    for rule in sorted(test.comparison.tallies):
+        t = test.comparison.tallies[rule]
+        style = "yellow" if t.differs else "dim"
+        numbers = (*(c.get(rule, 0) for c in counts), t.same, t.only_a, t.only_b, t.earlier, t.later)
+        table.add_row(rule, *(f"{n:,}" for n in numbers), style=style)
+    console.print(table)
+    kept = test.comparison.kept
+    if not kept:
+        console.print("[bold green]The two sets say the same.[/]")
+        return
+    table = Table(title="Differences", title_justify="left")
+    for head in ("raised", "rule", "device", "what"):
+        table.add_column(head)
+    for d in islice(sorted(kept, key=lambda d: d.raised_ms), _SHOWN_DIFFERENCES):
+        table.add_row(local(d.raised_ms, zone), d.rule, d.device, in_words(d))
+    console.print(table)
+    more = len(kept) + test.comparison.dropped - _SHOWN_DIFFERENCES
+    if more > 0:
+        console.print(f"… and {more:,} more; --json and --out list them")
+
+
+def _show_days(console: Console, test: Backtest) -> None:
+    """A bar for each day."""
+    days = sorted({day for side in test.sides for day in side.days})
+    if len(days) < 2:
+        return
+    most = max(sum(side.days.get(day, {}).values()) for side in test.sides for day in days)
+    for day in days[-31:]:
+        for name, side in zip(("A", "B") if len(test.sides) == 2 else ("",), test.sides, strict=True):
+            number = sum(side.days.get(day, {}).values())
+            console.print(f"{day} {name:1} {'█' * round(40 * number / most) or ('▏' if number else '')} {number:,}")
+
+
+def _style(severity: str) -> str:
+    return {"P1": "bold red", "P2": "yellow"}.get(severity, "")
+
+
+def _span(first_ms: int | None, last_ms: int | None, zone: str) -> str:
+    if first_ms is None or last_ms is None:
+        return "nothing"
+    return f"{local(first_ms, zone)} … {local(last_ms, zone)}"
