@@ -20,12 +20,14 @@ import numpy as np
 
 from hub.model.quantities import CODE, QUANTITIES
 from hub.rules.kinds import KINDS
+from hub.rules.kinds.detectors import novelty
 from hub.rules.kinds.kind import Compiled, Context, Look
 from tests.bench import nab
 
 WHEN = {"method": "score", "warm_up_h": 0}
 """The detector under test. No warm-up: the benchmark does not score the first rows anyway."""
 SPLITS = 100
+LIMITS = np.round(np.arange(0.15, 0.46, 0.02), 2)
 
 
 def say(text: str) -> None:
@@ -98,6 +100,59 @@ def halves(corpus: Sequence[nab.Series], scores: Mapping[str, nab.Floats], shipp
     }
 
 
+def crossed_limits(corpus: Sequence[nab.Series]) -> dict[str, Any]:
+    """As `halves`, but with the limit of the rule itself chosen on the other half: findings and rests are those of that limit.
+
+    The same two functions that the rule calls, with many limits side by side behind one look at the readings.
+    """
+    tails = np.dtype([("tired", np.float64), ("rest", np.int16)])
+    totals = np.zeros((len(corpus), len(LIMITS)))
+    windows = np.array([len(series.windows) for series in corpus], np.float64)
+    fields = [("first_ms", np.int64), *novelty.DETECTOR.fields]
+    with np.errstate(all="ignore"):
+        for n, new in enumerate(_newness(corpus, np.dtype(fields, align=True))):
+            tail, figures = np.zeros(len(LIMITS), tails), np.zeros((len(new), len(LIMITS)))
+            for row in range(len(new)):
+                figures[row], _ = novelty.rested(np.full(len(LIMITS), new[row]), tail, LIMITS)
+            for at, limit in enumerate(LIMITS):
+                sweep = nab.sweep(
+                    [corpus[n]], {corpus[n].name: (figures[:, at] >= limit) * 1.0}, nab.PROFILES["standard"]
+                )
+                found_any = len(sweep.totals) > 2
+                totals[n, at] = sweep.totals[1] if found_any else sweep.totals[0]
+
+    def normal(files: Any) -> Any:
+        return 100.0 * (totals[files].sum(axis=0) + windows[files].sum()) / max(2.0 * windows[files].sum(), 1.0)
+
+    found = []
+    for seed in range(SPLITS // 2):
+        mixed = np.random.default_rng(seed).permutation(len(corpus))
+        for fitted, scored in ((mixed[::2], mixed[1::2]), (mixed[1::2], mixed[::2])):
+            found.append(float(normal(scored)[int(np.argmax(normal(fitted)))]))
+    every = normal(np.arange(len(corpus)))
+    return {
+        "random_halves_mean": round(float(np.mean(found)), 1),
+        "random_halves_10th_percentile": round(float(np.percentile(found, 10)), 1),
+        "all_files_by_limit": {
+            f"{limit:.2f}": round(float(score), 1) for limit, score in zip(LIMITS, every, strict=True)
+        },
+    }
+
+
+def _newness(corpus: Sequence[nab.Series], memory_of: np.dtype[np.void]) -> list[nab.Floats]:
+    """How new each row of each file is, before rest and tiredness."""
+    order = sorted(range(len(corpus)), key=lambda n: -len(corpus[n]))
+    lengths = np.array([len(corpus[n]) for n in order])
+    new = [np.zeros(len(series)) for series in corpus]
+    memory = np.zeros(len(order), memory_of)
+    for row in range(int(lengths[0])):
+        here = order[: int((lengths > row).sum())]
+        said = novelty.newness(np.array([corpus[n].value[row] for n in here]), memory[: len(here)], 0.0)
+        for n, one in zip(here, said.tolist(), strict=True):
+            new[n][row] = one
+    return new
+
+
 def us_per_point(run: Compiled, devices: int, readings: int) -> float:
     """Microseconds that the kind needs for a reading, in waves of so many devices. The best of three runs."""
     assert run.judge is not None
@@ -137,6 +192,7 @@ def report(corpus: Sequence[nab.Series]) -> dict[str, Any]:
         },
         "threshold_of_each_profile": {name: round(sweep.best()[1], 1) for name, sweep in sweeps.items()},
         "halves": halves(corpus, scores, run.threshold),
+        "halves_by_limit": crossed_limits(corpus),
         "false_per_1000": round(1_000 * seen["false"] / max(seen["rows"], 1), 2),
         "windows": seen["windows"],
         "hit": seen["hit"],

@@ -116,20 +116,26 @@ SLOW = Grid("slow", 32, 0.5, steps=False)
 
 
 def feed(look: Look, memory: Memory, setting: Setting) -> tuple[Floats, Bools]:
-    value = look.value
+    return rested(newness(look.value, memory, setting.margin), memory, setting.limit)
+
+
+def newness(value: Floats, memory: Memory, margin: float) -> Floats:
+    """How new each value is in the three views together, 0..1; takes it in."""
     begun = memory["slow_settled"] > 0
     before = np.where(begun, memory["last"], value)
     slow = np.where(begun, memory["smooth"] + SMOOTHING * (value - memory["smooth"]), value)
-    quick = 0.5 * (
-        COARSE.feed(memory, value, before, setting.margin) + FINE.feed(memory, value, before, setting.margin)
-    )
-    new = (1.0 - _SLOW) * quick + _SLOW * SLOW.feed(memory, slow, slow, setting.margin)
+    quick = 0.5 * (COARSE.feed(memory, value, before, margin) + FINE.feed(memory, value, before, margin))
+    new: Floats = (1.0 - _SLOW) * quick + _SLOW * SLOW.feed(memory, slow, slow, margin)
     memory["last"], memory["smooth"] = value, slow
+    return new
 
+
+def rested(new: Floats, memory: Memory, limit: float | Floats) -> tuple[Floats, Bools]:
+    """What remains of it for one who found something just now, or often; and who rests."""
     tired = memory["tired"] * (1.0 - RECOVERY)
     resting = memory["rest"] > 0
     figure = np.where(resting, 0.0, new / (1.0 + TIRING * tired))
-    found = figure >= setting.limit
+    found = figure >= limit
     memory["tired"] = tired + found
     memory["rest"] = np.where(found, QUIET, np.maximum(memory["rest"] - 1, 0))
     return figure, resting
