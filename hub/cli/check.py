@@ -100,7 +100,7 @@ def examine(folder: Path) -> Examination:
     if settings is not None:
         found.complaints += _unheard(folder, settings)
     if settings is not None and registry is not None:
-        found.warnings += _unknown_endpoints(folder, settings, registry)
+        _lost_contacts(folder, settings, registry, found)
     return found
 
 
@@ -183,16 +183,36 @@ def _unknown_channels(folder: Path, registry: Registry) -> Iterator[Complaint]:
             )
 
 
-def _unknown_endpoints(folder: Path, settings: Settings, registry: Registry) -> Iterator[Complaint]:
-    section = settings.channels.get("webhook", {})
-    endpoints = section.get("endpoints") or {}
-    if not isinstance(endpoints, dict):
-        return  # complained about already
+_NAMED = {"webhook": ("endpoints", "endpoint"), "apprise": ("addresses", "address")}
+"""Where hub.yaml has the receivers that a contact names, and what one of them is called; else these are robots."""
+
+
+def _lost_contacts(folder: Path, settings: Settings, registry: Registry, found: Examination) -> None:
+    """Contacts that cannot be right are complaints; those whose channel leads nowhere as hub.yaml is now are warnings."""
+    from hub.dispatch.channels import CHANNELS, check_channels, known_targets
+    from hub.settings import document_of
+
+    configs, _ = check_channels(settings.channels, document_of(settings.folder))
+    known = known_targets(configs)
     for _, holder, channel, address, complain in _contacts(folder, registry):
-        if channel == "webhook" and address not in endpoints:
-            yield complain(
-                f"'{holder}' cannot be told by webhook: hub.yaml has no endpoint '{address}'",
-                _near(address, endpoints, "add it under channels.webhook.endpoints"),
+        if channel not in CHANNELS or channel == "siren" or (channel in settings.channels and channel not in configs):
+            continue  # complained about already
+        if channel not in configs:
+            found.warnings.append(
+                complain(
+                    f"'{holder}' cannot be told by {channel}: hub.yaml does not set it up",
+                    f"add channels.{channel}, see docs/dispatch.md",
+                )
+            )
+        elif wrong := configs[channel].wrong_target(address):
+            found.complaints.append(complain(f"'{holder}': {wrong}", "correct the address"))
+        elif address not in known.get(channel, (address,)):
+            key, one = _NAMED.get(channel, ("robots", "robot"))
+            found.warnings.append(
+                complain(
+                    f"'{holder}' cannot be told by {channel}: hub.yaml has no {one} '{address}'",
+                    _near(address, known[channel], f"add it under channels.{channel}.{key}"),
+                )
             )
 
 

@@ -120,12 +120,12 @@ def test_a_missing_folder_is_a_complaint(tmp_path: Path) -> None:
 
 def test_a_contact_on_an_unknown_channel_is_a_complaint_with_its_line(folder: Path) -> None:
     stations = folder / "registry" / "stations.yaml"
-    edit(stations, 'webhook: "crew-st-2"', 'sms: "13800000001"')
+    edit(stations, 'webhook: "crew-st-2"', 'fax: "13800000001"')
     (complaint,) = examine(folder).complaints
     assert complaint.file == str(stations)
-    assert "'st-2' has a contact on an unknown channel 'sms'" in complaint.message
+    assert "'st-2' has a contact on an unknown channel 'fax'" in complaint.message
     assert complaint.line is not None
-    assert 'sms: "13800000001"' in stations.read_text("utf-8").splitlines()[complaint.line - 1]
+    assert 'fax: "13800000001"' in stations.read_text("utf-8").splitlines()[complaint.line - 1]
 
 
 def test_a_contact_of_a_person_is_looked_at_too(folder: Path) -> None:
@@ -155,6 +155,35 @@ def test_a_webhook_contact_without_endpoint_is_a_warning(folder: Path) -> None:
     (warning,) = found.warnings
     assert "'st-2' cannot be told by webhook: hub.yaml has no endpoint 'crew-st-2'" in warning.message
     assert warning.remedy == "did you mean 'crew-st-22'?"
+
+
+def test_a_contact_on_a_channel_that_is_not_set_up_is_a_warning(folder: Path) -> None:
+    edit(folder / "registry" / "stations.yaml", 'webhook: "crew-st-2"', 'sms: "13800000001"')
+    found = examine(folder)
+    assert found.complaints == []
+    (warning,) = [w for w in found.warnings if w.key.endswith("contacts.sms")]
+    assert warning.message == "'st-2' cannot be told by sms: hub.yaml does not set it up"
+    assert "channels.sms" in warning.remedy
+
+
+def test_a_contact_whose_robot_is_not_there_is_a_warning(folder: Path) -> None:
+    edit(folder / "registry" / "stations.yaml", 'webhook: "crew-st-2"', 'wecom_robot: "crew-st-2"')
+    edit(
+        folder / "hub.yaml",
+        "    endpoints: {}",
+        "    endpoints: {}\n  wecom_robot: {robots: {crew-st-22: {key_env: K}}}",
+    )
+    (warning,) = [w for w in examine(folder).warnings if w.key.endswith("contacts.wecom_robot")]
+    assert warning.message == "'st-2' cannot be told by wecom_robot: hub.yaml has no robot 'crew-st-2'"
+    assert warning.remedy == "did you mean 'crew-st-22'?"
+
+
+def test_a_contact_that_cannot_be_right_is_a_complaint_that_does_not_repeat_it(folder: Path) -> None:
+    edit(folder / "registry" / "stations.yaml", 'webhook: "crew-st-2"', 'telegram: "crew 2"')
+    edit(folder / "hub.yaml", "    endpoints: {}", "    endpoints: {}\n  telegram: {token_env: T}")
+    (complaint,) = examine(folder).complaints
+    assert complaint.key.endswith("contacts.telegram")
+    assert complaint.message == "'st-2': a Telegram contact is a chat id or the @name of a channel"
 
 
 def test_a_secret_that_this_machine_does_not_have_is_a_warning(folder: Path) -> None:
