@@ -56,6 +56,8 @@ CONSOLE: dict[str, str] = {
     "more": _("Further alerts of {severity} are not shown. Filter them through the API."),
     "test_tag": _("Test"),
     "new_alert": _("New alert {severity}: {title}, {place}"),
+    "chattering_tag": _("Flapping"),
+    "incident_n": _("{n} alerts"),
     # one alert
     "elapsed": _("Elapsed"),
     "ack_in": _("Acknowledge within"),
@@ -148,6 +150,9 @@ CONSOLE: dict[str, str] = {
     "audit_repeated": _("Told again, ×{n}"),
     "audit_gap": _("Somebody could not be told"),
     "hub": _("Hub"),
+    "audit_withdrawn": _("No longer watched: its rule was removed or changed"),
+    "audit_chatter": _("Began to flap"),
+    "audit_digest": _("Told together with others"),
     # deliveries
     "delivery_queued": _("waiting"),
     "delivery_sending": _("being sent"),
@@ -169,6 +174,7 @@ CONSOLE: dict[str, str] = {
     "failed_n": _("{n} failed"),
     "transition_closed": _("Closed"),
     "channel_webhook": _("Webhook"),
+    "transition_digest": _("Told together, message {n}"),
     "channel_siren": _("Siren"),
     "channel_console": _("Console"),
 }
@@ -262,6 +268,15 @@ QUANTITY: dict[str, str] = {
     "water_level_m": _("Water level"),
     "flow_m3_h": _("Flow"),
 }
+    "unattended_s": _("Acknowledged with nobody on scene for"),
+    "false_alarms_12m": _("False alarms in 12 months"),
+    "fire_confirmed": _("Fire confirmed on scene"),
+    "chattering": _("Flapping"),
+    "canary_missed": _("Heartbeats missed"),
+    "heartbeat": _("Heartbeat"),
+    "channel_refusals": _("Refusals of a channel in 5 min"),
+    "unmanned_grids": _("Grids with nobody to tell"),
+    "alarms_per_person_10min": _("Alarms for one person in 10 min"),
 
 STATE_WORDS: dict[str, str] = {
     "available": _("available"),

@@ -8,6 +8,7 @@ import { detail } from "./detail.js";
 import { arrange, h, icon } from "./dom.js";
 import { isHeld, still } from "./finger.js";
 import { ask, leave } from "./hub_api.js";
+import { folded, unfold } from "./incidents.js";
 import { Line, POLL_MS } from "./line.js";
 import { GridMap } from "./map.js";
 import { Siren } from "./siren.js";
@@ -94,11 +95,12 @@ function open(alert, chosen) {
 
 function back() {
   const id = selected && selected.id;
+  if (id && alerts.byId.has(id)) unfold(alerts.byId.get(id));
   selected = null;
   history.pushState(null, "", "/");
   draw();
   const card = id && drawn.get(id);
-  if (card) {
+  if (card && card.element.isConnected) {
     card.element.scrollIntoView({ block: "center" });
     const link = card.element.querySelector("a");
     if (link) link.focus({ preventScroll: true });
@@ -178,7 +180,7 @@ function drawNow() {
 
 function drawList(openAlerts) {
   const context = { stations, actions, wide: WIDE.matches, selected: selected && WIDE.matches ? selected.id : null, open: (alert) => open(alert, true) };
-  const cards = openAlerts.map((alert) => once(alert, context, card));
+  const cards = folded(openAlerts, (alert) => once(alert, context, card), draw);
   const recent = alerts.recent(filter).map((alert) => once(alert, context, pastLine));
   const more = (alerts.more || []).map((severity) => h("p", { class: "gap" }, t("more", { severity })));
   arrange($("open"), cards.length ? [...more, ...cards] : [empty()]);
