@@ -576,3 +576,62 @@ def test_the_names_on_the_map_lie_apart_and_above_the_dots(hub: Hub, server: Ser
         assert page.evaluate(
             "!!(document.querySelector('#map .dot').compareDocumentPosition(document.querySelector('#map text')) & 4)"
         )
+
+
+# ---------------------------------------------------------------- incidents
+
+
+def faults(hub: Hub, count: int) -> list[str]:
+    """So many detectors of one building with a low battery, one after the other. The ids of their alerts."""
+    registry = hub.registry
+    building = registry.building[registry.slot_of[SMOKE]]
+    near = [d.id for d in registry.devices() if d.kind == "smoke_alarm" and registry.building[d.slot] == building]
+    return [hub.says(device, "smoke-battery-low") for device in near[:count]]
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_faults_of_one_building_are_one_line_with_a_count_that_opens(
+    hub: Hub, server: Served, size: tuple[int, int], locale: str
+) -> None:
+    with browser(size, locale=locale) as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        alert_ids = faults(hub, 3)
+        fire = hub.says(OTHER_SMOKE)
+        line = page.locator("#open .incident")
+        expect(line).to_have_count(1, timeout=3_000)
+        expect(line.locator(".incident-count")).to_have_text("3 起告警" if locale == "zh-CN" else "3 alerts")
+        expect(line).to_contain_text("探测器电池低" if locale == "zh-CN" else "Detector battery low")
+        place = "幸福里 1栋" if locale == "zh-CN" else "Xingfu Lane, Building 1"
+        expect(line.locator(".muted")).to_have_text(place)
+        expect(page.locator("#open .card")).to_have_count(1)
+        expect(card(page, fire)).to_be_visible()  # a fire is never folded away
+        expect(page.locator("#severities .P3 b")).to_have_text("3")
+
+        line.locator("summary").click()
+        expect(page.locator("#open .incident .card")).to_have_count(3)
+        button(page, alert_ids[0], "acknowledge").click()
+        expect(card(page, alert_ids[0]).locator(".state.accepted")).to_be_visible()
+        expect(page.locator("#open .incident .card")).to_have_count(3)  # stays open while its alerts change
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        line.locator("summary").click()
+        expect(page.locator("#open .incident .card")).to_have_count(0)
+
+
+def test_a_single_fault_stays_a_card_and_becomes_a_line_with_the_second_one(hub: Hub, server: Served) -> None:
+    (first,) = faults(hub, 1)
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub))
+        expect(card(page, first)).to_be_visible()
+        expect(page.locator("#open .incident")).to_have_count(0)
+        faults(hub, 2)
+        expect(page.locator("#open .incident")).to_have_count(1, timeout=3_000)
+        expect(card(page, first)).to_have_count(0)
+
+
+def test_coming_back_from_an_alert_of_an_incident_shows_it_in_the_open_line(hub: Hub, server: Served) -> None:
+    first, *_ = faults(hub, 3)
+    with browser() as context:
+        page = enter(context.new_page(), server, crew_token(hub), f"/alerts/{first}")
+        page.locator("#detail .back").click()
+        expect(card(page, first)).to_be_visible()
