@@ -41,6 +41,7 @@ CONSOLE: dict[str, str] = {
     "sound_blocked": _("Tap to switch the alarm sound on"),
     "theme": _("Light or dark"),
     "show_tests": _("Show test alarms"),
+    "rules": _("Rules"),
     "sign_out": _("Sign out"),
     "signed_in_as": _("Signed in as {name}"),
     # the list
@@ -55,9 +56,9 @@ CONSOLE: dict[str, str] = {
     "clear_filter": _("Show all"),
     "more": _("Further alerts of {severity} are not shown. Filter them through the API."),
     "test_tag": _("Test"),
-    "new_alert": _("New alert {severity}: {title}, {place}"),
     "chattering_tag": _("Flapping"),
     "incident_n": _("{n} alerts"),
+    "new_alert": _("New alert {severity}: {title}, {place}"),
     # one alert
     "elapsed": _("Elapsed"),
     "ack_in": _("Acknowledge within"),
@@ -149,10 +150,10 @@ CONSOLE: dict[str, str] = {
     "audit_escalated": _("Escalated to step {step}"),
     "audit_repeated": _("Told again, ×{n}"),
     "audit_gap": _("Somebody could not be told"),
-    "hub": _("Hub"),
     "audit_withdrawn": _("No longer watched: its rule was removed or changed"),
     "audit_chatter": _("Began to flap"),
     "audit_digest": _("Told together with others"),
+    "hub": _("Hub"),
     # deliveries
     "delivery_queued": _("waiting"),
     "delivery_sending": _("being sent"),
@@ -173,8 +174,8 @@ CONSOLE: dict[str, str] = {
     "notices": _("{n} notifications"),
     "failed_n": _("{n} failed"),
     "transition_closed": _("Closed"),
-    "channel_webhook": _("Webhook"),
     "transition_digest": _("Told together, message {n}"),
+    "channel_webhook": _("Webhook"),
     "channel_siren": _("Siren"),
     "channel_console": _("Console"),
 }
@@ -267,7 +268,6 @@ QUANTITY: dict[str, str] = {
     "water_pressure_kpa": _("Water pressure"),
     "water_level_m": _("Water level"),
     "flow_m3_h": _("Flow"),
-}
     "unattended_s": _("Acknowledged with nobody on scene for"),
     "false_alarms_12m": _("False alarms in 12 months"),
     "fire_confirmed": _("Fire confirmed on scene"),
@@ -277,6 +277,7 @@ QUANTITY: dict[str, str] = {
     "channel_refusals": _("Refusals of a channel in 5 min"),
     "unmanned_grids": _("Grids with nobody to tell"),
     "alarms_per_person_10min": _("Alarms for one person in 10 min"),
+}
 
 STATE_WORDS: dict[str, str] = {
     "available": _("available"),
