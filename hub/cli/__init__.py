@@ -6,7 +6,21 @@ from collections.abc import Callable
 
 import typer
 
-from hub.cli import check, decode, demo, journal, migrate, quarantine, registry, rules, run, selftest, simulate, token
+from hub.cli import (
+    alerts,
+    check,
+    decode,
+    demo,
+    journal,
+    migrate,
+    quarantine,
+    registry,
+    rules,
+    run,
+    selftest,
+    simulate,
+    token,
+)
 
 GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     run.register,
@@ -18,6 +32,7 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     migrate.register,
     journal.register,
     quarantine.register,
+    alerts.register,
     token.register,
     registry.register,
     rules.register,
