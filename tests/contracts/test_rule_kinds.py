@@ -30,6 +30,17 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("lock_state", {"equals": ["jammed", "unknown"]}),
     ],
     "offline": [("", {}), ("", {"silent_s": 30})],
+    "correlate": [
+        ("", {"area": "unit", "within_s": 300, "all": [{"rule": ["smoke-alarm", "heat-alarm"], "count": 2}]}),
+        (
+            "",
+            {
+                "area": "building",
+                "any": [[{"rule": "battery-device-offline", "share": 0.1, "count": 3}], [{"rule": "a"}]],
+            },
+        ),
+        ("", {"area": "compound", "all": [{"rule": "a"}, {"rule": ["b", "c"], "distinct": "kinds", "count": 2}]}),
+    ],
     "schedule": [
         ("lane_occupied", {"equals": True, "hold_s": 180, "during": {"from": "22:00", "to": "06:00"}}),
         ("power_w", {"above": 40, "clear_below": 10, "clear_hold_s": 60, "during": {"days": ["workdays", "sun"]}}),
@@ -124,6 +135,18 @@ NONSENSE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("temperature_c", {"above": 5, "hold_s": -1}),
         ("temperature_c", {"above": 5, "samples": 0}),
         ("temperature_c", {"abvoe": 5}),
+    ],
+    "correlate": [
+        ("", {}),
+        ("", {"area": "unit"}),
+        ("", {"area": "unit", "all": []}),
+        ("", {"area": "house", "all": [{"rule": "a"}]}),
+        ("", {"area": "unit", "all": [{"rule": "a"}], "any": [[{"rule": "b"}]]}),
+        ("", {"area": "unit", "any": [[]]}),
+        ("", {"area": "unit", "all": [{"rule": []}]}),
+        ("", {"area": "unit", "all": [{"rule": "a", "count": 0}]}),
+        ("", {"area": "unit", "all": [{"rule": "a", "share": 1.5}]}),
+        ("", {"area": "unit", "all": [{"rule": "a"}], "within_s": -1}),
     ],
     "offline": [("", {"silent_s": 0}), ("", {"silent_s": -5}), ("", {"silence_s": 5})],
     "schedule": [

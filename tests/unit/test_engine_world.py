@@ -16,6 +16,7 @@ from hub.model.readings import Quality, ReadingBatch
 from hub.registry.snapshot import Registry
 from hub.rules import snapshot
 from hub.rules.engine import Engine
+from hub.rules.kinds import KINDS
 from hub.rules.ruleset import RuleSet
 from hub.rules.scope import effective, strangers
 from hub.rules.takeover import NOT_WATCHED, REMOVED, SWITCHED_OFF, rebased, seed
@@ -83,6 +84,27 @@ RULES = ruleset(
 )  # fmt: skip
 
 
+_AIR = "device_kind: [env, heat_detector], quantity: temperature_c"
+EVERY_KIND = ruleset(
+    SMOKE,
+    a_rule("lost", "offline", "device_kind: [smoke_alarm, env]", "{silent_s: 9}"),
+    a_rule("both", "correlate", "device_kind: smoke_alarm", "{area: building, within_s: 3, all: [{rule: smoke, count: 2}]}"),
+    a_rule("open-gate", "absence", "device_kind: gate, quantity: lock_state", "{after: {rule: smoke, area: compound}, expect: {equals: unlocked}, within_s: 3}"),
+    a_rule("shut", "state_change", "device_kind: gate, quantity: door_open", "{from: true, to: false, for_s: 2}"),
+    a_rule("night", "schedule", _AIR, "{above: 40, clear_below: 35, during: {from: '08:00', to: '08:01'}}"),
+    a_rule("rise", "rate_of_change", _AIR, "{rises: 8, per: s, over_s: 6, min_samples: 3}"),
+    a_rule("soon", "forecast", _AIR, "{reaches: 70, within_s: 30, over_s: 10, min_samples: 4}"),
+    a_rule("stuck", "flatline", _AIR, "{for_s: 10, min_samples: 3}"),
+    a_rule("often", "repeat", "device_kind: smoke_alarm, quantity: smoke", "{equals: true, times: 3, within_s: 20}"),
+    a_rule("much", "counter", "device_kind: meter, quantity: energy_import_kwh", "{more_than: 2, window_s: 60}"),
+    a_rule("long", "counter", "device_kind: gate, quantity: door_open", "{while: {equals: true}, longer_than_s: 4, pause_s: 1}"),
+    *(
+        a_rule(f"odd-{method}", "deviation", _AIR, f"{{method: {method}, sensitivity: high, warm_up_h: 0}}", severity="P4")
+        for method in ("ewma", "robust", "seasonal", "cusum", "score")
+    ),
+)  # fmt: skip
+
+
 def town() -> Registry:
     return Registry.of(
         [
@@ -96,6 +118,7 @@ def town() -> Registry:
             a_device("e3", "env", place=COMPOUND, grid=GRID_C),
             a_device("c1", "fire_lane_camera", place=COMPOUND, grid=GRID_A),
             a_device("gate", "gate", place=COMPOUND, grid=GRID_A),
+            a_device("m1", "meter", place=COMPOUND, grid=GRID_A),
             *hub_and_canary(),
         ],
         places=places(),
@@ -111,6 +134,7 @@ SAYS: dict[str, dict[str, list[float]]] = {
     "gateway": {"online": [0.0, 1.0]},
     "fire_lane_camera": {"lane_occupied": [0.0, 1.0, float("nan")]},
     "gate": {"lock_state": [0.0, 1.0, float("nan")], "door_open": [0.0, 1.0], "access_result": [0.0, 1.0]},
+    "meter": {"energy_import_kwh": [0.0, 1.0, 2.0, 3.5, 9.0, 9.5, float("nan")]},
     "hub": {"online": [0.0, 1.0]},
     "canary": {"canary": [0.0, 1.0]},
 }
@@ -157,13 +181,26 @@ def engine(rules: RuleSet = RULES) -> Engine:
 
 
 @given(stories())
-@settings(max_examples=150, deadline=None, phases=QUICK)
+@settings(max_examples=60, deadline=None, phases=QUICK)
 def test_any_batch_size_gives_the_events_of_the_row_by_row_twin(story: list[Any]) -> None:
     expected = twin_told(RULES, story)
     for batch in (1, 7, 64, 10_000):
         got = told(engine(), story, batch=batch)
         assert Counter(got) == Counter(expected)
     assert told(engine(), story, batch=1) == told(engine(), story, batch=10_000)
+
+
+@given(stories())
+@settings(max_examples=30, deadline=None, phases=QUICK)
+def test_every_kind_in_the_engine_says_what_its_twin_says(story: list[Any]) -> None:
+    expected = Counter(twin_told(EVERY_KIND, story))
+    for batch in (1, 7, 64, 10_000):
+        assert Counter(told(engine(EVERY_KIND), story, batch=batch)) == expected
+    assert Counter(told(engine(EVERY_KIND), story, batch=5, restart_each=2)) == expected
+
+
+def test_every_kind_is_in_that_story() -> None:
+    assert {rule.spec.kind for rule in (*EVERY_KIND.rules, *RULES.rules)} == set(KINDS)
 
 
 @given(stories(), st.integers(1, 3))
