@@ -301,7 +301,7 @@ def test_an_unknown_device_is_where_the_hub_is() -> None:
 CODES = st.sampled_from(["440399001001001", "440399001001002", "440399001002001", "", "x"])
 WHO = st.sampled_from(["p1", "p2", "p3", "p4", "gone", ""])
 CONTACTS = st.lists(
-    st.sampled_from([("webhook", "a"), ("webhook", "b"), ("siren", "t"), ("console", ""), ("sms", "1")]),
+    st.sampled_from([("webhook", "a"), ("webhook", "b"), ("siren", "t"), ("console", ""), ("pager", "1")]),
     max_size=3,
     unique_by=lambda contact: contact[0],
 ).map(tuple)
