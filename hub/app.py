@@ -19,6 +19,8 @@ from hub import settings as configuration
 from hub.alerts.desk import Desk
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
+from hub.canary import CODEC as CANARY_CODEC
+from hub.canary import Canary, topic_of
 from hub.clock import Clock, ForwardClock
 from hub.core import Core, Follower, offline_rules
 from hub.dispatch.channels import Channel, Tools, check_channels, known_targets, open_channels
@@ -27,6 +29,7 @@ from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.messages import composer
 from hub.documents import Document
 from hub.errors import ConfigError, Unavailable
+from hub.facts import Facts
 from hub.ingest.codecs import CODECS
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.intake import Intake
@@ -43,6 +46,7 @@ from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.fact_queries import FactQueries
 from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
 from hub.stores.incident_queries import IncidentQueries
@@ -211,6 +215,10 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             for session in sessions:
                 closing.callback(session.stop)
             starters += [intake.start, core.start, history_of_rules.start, *(s.start for s in sessions)]
+            knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock)
+            for loop in knowing:
+                closing.callback(loop.stop)
+                starters.append(loop.start)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
@@ -363,6 +371,37 @@ def _wake(couriers: list[Courier]) -> None:
 
 def _taker(intake: Intake, lane: str) -> Callable[[Any], None]:
     return lambda envelope: intake.take(envelope, lane=lane)
+
+
+def _own_work(
+    settings: Settings,
+    live: LiveRegistry,
+    ledger: Ledger,
+    planner: StandardPlanner,
+    intake: Intake,
+    sources: list[Source],
+    sessions: list[PahoSession],
+    clock: Clock,
+) -> list[Loop]:
+    """What finds out about the hub's own work and says it as readings: facts, and a heartbeat where there is a test device."""
+    asked = FactQueries(ledger)
+    roots = [source.root for source in sources if source.codec == CANARY_CODEC]
+    topic = topic_of(live.current, roots[0]) if roots else None
+    device = next((device.id for device in live.current.devices() if device.kind == "canary"), "")
+    canary = (
+        Canary(lambda to, body: _publish(sessions, to, body), lambda: asked.beat(device), topic, clock)
+        if topic
+        else None
+    )
+    facts = Facts(
+        asked,
+        intake.say,
+        memory=settings.data / "facts.json",
+        clock=clock,
+        missed=lambda: canary.missed if canary is not None else 0,
+        unmanned=planner.unmanned,
+    )
+    return [facts.loop] if canary is None else [facts.loop, canary.loop]
 
 
 def _publish(sessions: list[PahoSession], topic: str, payload: bytes) -> bool:
