@@ -10,12 +10,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hub import documents
 from hub.clock import Clock
 from hub.errors import Complaint, ConfigError, GridHubError, Unavailable
+from hub.i18n import _
 from hub.registry.snapshot import Registry
 from hub.rules.difference import Difference, difference
 from hub.rules.kinds.kind import Context
@@ -27,6 +28,9 @@ from hub.telemetry import log
 
 _KEPT = 8  # loaded sets of which it is remembered what their files said
 _STEP_S = 1.0
+FIRST = _("read at the first start")
+EDITED = _("the files were edited")
+EDITED_BEFORE = _("the files were edited while the hub was stopped")
 
 
 class NoSuchVersion(GridHubError):
@@ -44,7 +48,7 @@ class Loaded(NamedTuple):
 class Proposal:
     """A change that could be made: it was checked as a whole, and nothing has happened yet.
 
-    `base` is the version of the files that it starts from; `warnings` hinder nothing. `difference` is against the rules that
+    `base` is the version of the files that it starts from; `warnings` are what it brings in that looks wrong, and hinder nothing. `difference` is against the rules that
     run, or those in the files where it is not known what runs.
     """
 
@@ -150,14 +154,14 @@ class RuleBook:
             raise ConfigError.one(name, message, remedy=remedy)
         real = {name: text for name, text in changes.items() if texts.files.get(name) != _bytes(text)}
         after = texts.after(real)
-        rules = self._rules(after)
+        rules, before = self._rules(after), self._before(texts)
         registry = self.registry()
         return Proposal(
             base=texts.version,
             changes=real,
             after=Loaded(rules, after),
-            difference=difference(self._before(texts), rules, registry),
-            warnings=tuple(strangers(rules, registry)),
+            difference=difference(before, rules, registry),
+            warnings=_new_strangers(before, rules, registry),
         )
 
     def change(
@@ -237,11 +241,9 @@ class RuleBook:
         """Records rules that run and that nobody recorded: somebody edited the files."""
         head = self.versions.head()
         summary: dict[str, object] = {}
-        why = "read at the first start"
+        why = FIRST
         if head is not None:
-            why = (
-                "the files were edited" if self._seen is not None else "the files were edited while the hub was stopped"
-            )
+            why = EDITED if self._seen is not None else EDITED_BEFORE
             before = RuleTexts.of({name: text.encode() for name, text in (self.versions.files(head.id) or {}).items()})
             summary = {"files": sorted(running.texts.changes_to(before.texts()))}
             try:
@@ -294,6 +296,13 @@ class RuleBook:
             where = shown_in.rstrip("/") or "rules"
             raise ConfigError.one(where, "no rules: the folder has no *.yaml file", remedy="copy config/rules")
         return rules_of(read, complaints, context=self.context())
+
+
+def _new_strangers(before: RuleSet, after: RuleSet, registry: Registry) -> tuple[Complaint, ...]:
+    """Names that only `after` brings in, and that the registry does not know."""
+    known = {(one.key, one.message) for one in strangers(before, registry)}
+    found = (one for one in strangers(after, registry) if (one.key, one.message) not in known)
+    return tuple(replace(one, rule=one.key, key="") for one in found)
 
 
 def _document(body: bytes, file: str) -> tuple[documents.Document | None, list[Complaint]]:

@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.staticfiles import StaticFiles
 
-from hub.api import strings
-from hub.api.auth import COOKIE, CSRF_HEADER, Parts, csrf_of, set_session
+from hub.api import problems, strings, strings_rules
+from hub.api.auth import COOKIE, CSRF_HEADER, KEEPS_RULES, Parts, csrf_of, may_change_rules, set_session
 from hub.api.language import COOKIE as LOCALE_COOKIE
 from hub.api.language import locale_of
 from hub.api.parts import ApiParts
@@ -98,16 +98,36 @@ def alert_page(request: Request, parts: Parts, alert_id: AlertId) -> Response:
     return _console(request, parts, alert_id)
 
 
-def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Response:
+@router.get("/rules")
+@router.get("/rules/{view:path}")
+def rules_page(request: Request, parts: Parts, view: str = "") -> Response:
     session = request.cookies.get(COOKIE, "")
     actor = parts.sessions.actor_of(session, parts.clock()) if session else None
     if actor is None:
-        # Browsers carry a #token=… over the redirect; it never reaches the server.
-        return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303, headers={"Cache-Control": "no-store"})
+        return _to_sign_in(request)
+    if actor.role not in KEEPS_RULES:
+        raise problems.wrong_role(actor.role)
     locale = locale_of(request, parts.site.locale)
-    alert = parts.queries.one(alert_id) if alert_id is not None else None
-    seen = alert is not None and actor.may_see(alert.grid, alert.station)
     start = {
+        **_about(request, parts, session, locale),
+        "me": me(actor).model_dump(mode="json"),
+        "may_edit": may_change_rules(actor),
+        "skeleton": strings_rules.SKELETON,
+        "strings": strings_rules.for_rules(locale),
+    }
+    page = render(request, "rules.html", parts, start=start)
+    set_session(page, session, secure=is_secure(request, parts.site.public_url))
+    return page
+
+
+def _to_sign_in(request: Request) -> Response:
+    # Browsers carry a #token=… over the redirect; it never reaches the server.
+    return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303, headers={"Cache-Control": "no-store"})
+
+
+def _about(request: Request, parts: ApiParts, session: str, locale: str) -> dict[str, Any]:
+    """What every page's scripts need to know about themselves."""
+    return {
         "csrf": csrf_of(session),
         "csrf_header": CSRF_HEADER,
         "locale": locale,
@@ -115,7 +135,21 @@ def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Respons
         "locales": list(LOCALES),
         "theme_cookie": THEME_COOKIE,
         "zone": parts.site.zone,
+    }
+
+
+def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Response:
+    session = request.cookies.get(COOKIE, "")
+    actor = parts.sessions.actor_of(session, parts.clock()) if session else None
+    if actor is None:
+        return _to_sign_in(request)
+    locale = locale_of(request, parts.site.locale)
+    alert = parts.queries.one(alert_id) if alert_id is not None else None
+    seen = alert is not None and actor.may_see(alert.grid, alert.station)
+    start = {
+        **_about(request, parts, session, locale),
         "me": me(actor).model_dump(mode="json"),
+        "reads_rules": actor.role in KEEPS_RULES,
         "board": board_of(parts, actor, request.app.state.broadcast).model_dump(mode="json"),
         "grids": [g.model_dump(mode="json") for g in presenter_of(parts).grids(reader=actor, outlines=True)],
         "selected": detail_of(parts, alert).model_dump(mode="json") if alert is not None and seen else None,

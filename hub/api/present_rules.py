@@ -86,14 +86,16 @@ def difference_out(difference: Difference) -> DifferenceOut:
     return DifferenceOut(changes=[_change(change) for change in difference.changes], devices=difference.devices or 0)
 
 
-def version_out(entry: RuleVersion, registry: Registry, zone: ZoneInfo, *, running: str | None) -> VersionOut:
-    """`running` names the content of the files in force."""
+def version_out(
+    entry: RuleVersion, registry: Registry, zone: ZoneInfo, *, running: str | None, locale: str
+) -> VersionOut:
+    """`running` names the content of the files in force. What the hub itself gave as the reason is said in `locale`."""
     return VersionOut(
         id=entry.id,
         at=instant(entry.at_ms, zone),
         at_ms=entry.at_ms,
         who=who_is(entry.who, registry),
-        why=entry.why,
+        why=text(locale)(entry.why) if entry.who == FILE else entry.why,
         version=entry.version,
         parent=entry.parent,
         rolled_back_to=entry.rolled_back_to,

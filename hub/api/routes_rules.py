@@ -195,6 +195,7 @@ def check(request: Request, parts: Parts, reader: RulesReader, body: CheckIn) ->
 
 @router.get("/history", response_model=Page[VersionOut], summary="Every change of the rules, newest first")
 def history(
+    request: Request,
     parts: Parts,
     reader: RulesReader,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -204,7 +205,7 @@ def history(
 ) -> Page[VersionOut]:
     rows = parts.rules.versions.list(limit=limit + 1, before=int(before) if before else None)
     return Page[VersionOut](
-        items=[_version(parts, row) for row in rows[:limit]],
+        items=[_version(request, parts, row) for row in rows[:limit]],
         next=str(rows[limit - 1].id) if len(rows) > limit else None,
     )
 
@@ -216,6 +217,7 @@ def history(
     responses=problems.described(404),
 )
 def one_version(
+    request: Request,
     parts: Parts,
     reader: RulesReader,
     number: Number,
@@ -229,7 +231,7 @@ def one_version(
     if entry is None or files is None or before is None:
         raise problems.no_such(_("The history has no such entry."), _("Go back to the history."))
     return VersionDetail(
-        **_version(parts, entry).model_dump(),
+        **_version(request, parts, entry).model_dump(),
         files=files,
         against=other,
         lines=unlike(before, files),
@@ -337,7 +339,7 @@ def _made(
         applied=change is not None and change.entry.applied_at_ms is not None,
         base=proposal.base,
         version=after.version,
-        entry=_version(parts, change.entry) if change is not None else None,
+        entry=_version(request, parts, change.entry) if change is not None else None,
         difference=difference_out(proposal.difference),
         lines=unlike(
             {name: before[name] for name in proposal.changes if name in before},
@@ -347,10 +349,14 @@ def _made(
     )
 
 
-def _version(parts: ApiParts, entry: RuleVersion) -> VersionOut:
+def _version(request: Request, parts: ApiParts, entry: RuleVersion) -> VersionOut:
     running = parts.rules.running()
     return version_out(
-        entry, parts.registry(), ZoneInfo(parts.site.zone), running=running.texts.version if running else None
+        entry,
+        parts.registry(),
+        ZoneInfo(parts.site.zone),
+        running=running.texts.version if running else None,
+        locale=locale_of(request, "en"),
     )
 
 

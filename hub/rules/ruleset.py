@@ -152,6 +152,10 @@ def _rule(document: Document, n: int, data: Any, context: Context) -> tuple[Rule
     at: documents.Path_ = ("rules", n)
     entry, wrong = documents.check(RuleEntry, document, data, at)
     if entry is None:
+        given = data if isinstance(data, dict) else {}
+        known = KINDS.get(str(given.get("kind")))
+        if known is not None and isinstance(given.get("when"), dict):  # its mistakes are said as well
+            wrong += documents.check(known.When, document, given["when"], (*at, "when"))[1]
         return None, wrong
     kind = KINDS[entry.kind]
     if kind.needs_quantity and entry.on.quantity not in QUANTITIES:

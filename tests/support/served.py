@@ -41,6 +41,7 @@ from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
 from hub.stores.tokens import Tokens
 from tests.support.paths import CONFIG
+from tests.support.rule_files import write_rules
 
 ZONE = "Asia/Shanghai"
 STATION = "st-1"
@@ -166,8 +167,13 @@ def _template() -> Path:
 
 
 @contextmanager
-def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url: str = "") -> Iterator[Hub]:
-    """A hub with the example place and rules in `config/`, its ledger in `folder`. Nothing is sent to anybody."""
+def hub_at(
+    folder: Path, clock: Clock, *, registry: Registry | None = None, url: str = "", small: bool = False
+) -> Iterator[Hub]:
+    """A hub with the example place and rules in `config/`, its ledger in `folder`. Nothing is sent to anybody.
+
+    `small`: the rule files that can be edited are the few of tests/support/rule_files.py.
+    """
     known = registry or example_registry()
     policy = load_policy(CONFIG / "escalation.yaml")
     if not url:
@@ -183,7 +189,10 @@ def hub_at(folder: Path, clock: Clock, *, registry: Registry | None = None, url:
 
     desk = Desk(ledger, StandardPlanner(lambda: known, policy, ZONE), on_change=notifier.changed)
     tokens = Tokens(ledger)
-    shutil.copytree(CONFIG / "rules", folder / "rules", dirs_exist_ok=True)
+    if small:
+        write_rules(folder / "rules")
+    else:
+        shutil.copytree(CONFIG / "rules", folder / "rules")
     runs = Running()
     book = runs.book = RuleBook(
         RuleFiles(folder / "rules"),

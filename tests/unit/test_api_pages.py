@@ -13,13 +13,14 @@ import pytest
 from babel.messages.pofile import read_po
 from fastapi.testclient import TestClient
 
-from hub.api import strings
+from hub.api import strings, strings_rules
 from hub.api.language import preferred
 from hub.api.pages import WEB
 from hub.clock import SteppedClock
 from hub.i18n import text
 from hub.model.quantities import QUANTITIES
 from hub.model.rules import SEVERITIES
+from hub.rules.kinds import KINDS
 from tests.support.paths import ROOT
 from tests.support.served import STATION, Hub, hub_at
 from tools.messages import extracted
@@ -201,27 +202,54 @@ def test_english_needs_no_translation() -> None:
     assert all(say(message) == message for message in messages())
 
 
-def used_keys() -> set[str]:
-    keys: set[str] = set()
-    for script in SCRIPTS:
-        keys |= set(re.findall(r'\bt\(\s*"(\w+)"', script.read_text("utf-8")))
-    return keys
+def used_keys(scripts: list[Path]) -> set[str]:
+    return {key for script in scripts for key in re.findall(r'\bt\(\s*"(\w+)"', script.read_text("utf-8"))}
 
 
-def test_scripts_use_only_texts_that_exist() -> None:
-    assert used_keys() <= set(strings.CONSOLE)
+def of_the_rules(script: Path) -> bool:
+    return script.name.startswith("rules")
 
 
-def test_no_text_of_the_console_is_left_over() -> None:
-    code = "\n".join(script.read_text("utf-8") for script in SCRIPTS)
+SHARED = [s for s in SCRIPTS if s.name in ("choices.js", "dom.js", "hub_api.js", "start.js", "times.js")]
+PAGES = {
+    "console": ([s for s in SCRIPTS if not of_the_rules(s)], strings.CONSOLE),
+    "rules": ([s for s in SCRIPTS if of_the_rules(s)] + SHARED, strings_rules.RULES),
+}
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+def test_the_rules_page_shares_only_what_is_checked_with_it() -> None:
+    imported = {
+        name
+        for script in PAGES["rules"][0]
+        for name in re.findall(r'from "\./(\w+\.js)"', script.read_text("utf-8"))
+        if not name.startswith("rules")
+    }
+    assert imported == {script.name for script in SHARED}
+
+
+@each_page
+def test_scripts_use_only_texts_that_exist(page: str) -> None:
+    scripts, texts = PAGES[page]
+    assert used_keys(scripts) <= set(texts)
+
+
+@each_page
+def test_no_text_of_a_page_is_left_over(page: str) -> None:
+    scripts, texts = PAGES[page]
+    code = "\n".join(script.read_text("utf-8") for script in scripts)
     made = re.findall(r"`(\w+_)\$\{", code) + re.findall(r"`\$\{\w+\}(_\w+)`", code)  # t(`case_${state}`)
     unused = [
         key
-        for key in strings.CONSOLE
+        for key in texts
         if f'"{key}"' not in code and not any(key.startswith(part) or key.endswith(part) for part in made)
     ]
     plain = {"acknowledge", "on_scene", "false_alarm", "reinforce", "close"}  # t(action)
     assert set(unused) - plain == set()
+
+
+def test_every_kind_of_rule_has_a_name() -> None:
+    assert set(KINDS) <= set(strings_rules.RULE_KINDS)
 
 
 def test_scripts_hold_no_text_of_their_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from hub.stores.rule_files import RuleFiles, RulesConflict, RulesUnwritable
 from hub.stores.rule_versions import FILE, RuleVersions
 from tests.support.ledgers import migrated_url
 from tests.support.paths import CONFIG
+from tests.support.rule_files import write_rules
 from tests.support.small_town import registry
 
 T0 = 1_767_225_600_000
@@ -58,11 +58,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def book(tmp_path: Path, engine: Engine, ledger: Ledger) -> RuleBook:
-    """A hub that has just started with the shipped rules."""
-    folder = tmp_path / "rules"
-    folder.mkdir()
-    for file in (CONFIG / "rules").glob("*.yaml"):
-        shutil.copy(file, folder)
+    """A hub that has just started with a handful of rules."""
+    folder = write_rules(tmp_path / "rules")
     town = registry()
     engine.book = RuleBook(
         RuleFiles(folder),
@@ -115,7 +112,8 @@ def test_a_restart_with_the_same_files_is_no_entry(book: RuleBook, engine: Engin
 
 
 def test_the_book_loads_what_the_hub_loads(book: RuleBook) -> None:
-    assert book.load().version == load_rules(CONFIG / "rules").version
+    shipped = RuleBook(RuleFiles(CONFIG / "rules"), book.versions, book.clock, book.registry)
+    assert shipped.load().version == load_rules(CONFIG / "rules").version
 
 
 def test_a_change_is_recorded_written_and_in_force(book: RuleBook, engine: Engine) -> None:
@@ -239,7 +237,7 @@ def test_files_edited_wrongly_by_hand_are_not_recorded_and_can_be_mended_through
     assert (complaint.file, complaint.rule, complaint.key) == (CABINET, "cabinet-overheat", "when.abov")
     assert complaint.remedy == "did you mean 'above'?"
     with pytest.raises(ConfigError, match="abov"):
-        book.propose(edit(book, "P3", "P4", "gate.yaml"))
+        book.propose(edit(book, "P2", "P3", "gate.yaml"))
     mended = book.propose(edit(book, "abov: 58", "above: 56"))
     assert mended.difference.summary()["changed"] == {"cabinet-overheat": {"when.above": [55.0, 56.0]}}
     book.change(mended, who="li", why="mend")
@@ -336,7 +334,15 @@ def test_names_that_the_registry_does_not_know_are_warned_of(book: RuleBook) -> 
     proposal = book.propose(
         edit(book, "on: {device_kind: charging_cabinet,", "on: {device_kind: charging_cabinet, place: b7,")
     )
-    assert any("'b7'" in warning.message for warning in proposal.warnings)
+    (warning,) = proposal.warnings
+    assert (warning.file, warning.rule) == (CABINET, "cabinet-overheat")
+    assert "'b7'" in warning.message
+
+
+def test_names_that_were_unknown_before_are_not_the_fault_of_the_change(book: RuleBook) -> None:
+    strange = edit(book, "on: {device_kind: charging_cabinet,", "on: {device_kind: charging_cabinet, place: b7,")
+    book.change(book.propose(strange), who="li", why="the place comes tomorrow")
+    assert book.propose(edit(book, "above: 55", "above: 60")).warnings == ()
 
 
 def test_the_same_text_again_is_no_change(book: RuleBook) -> None:

@@ -20,6 +20,7 @@ from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import FILE, RuleVersions
 from tests.support.ledgers import migrated_url
 from tests.support.paths import CONFIG
+from tests.support.rule_files import write_rules
 
 SMOKE = "smoke-c1b1-01"
 Gridhub = Callable[..., Result]
@@ -27,8 +28,9 @@ Gridhub = Callable[..., Result]
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The example, with a school kitchen that is calmer about smoke."""
-    shutil.copytree(CONFIG, tmp_path / "config")
+    """The example place with a handful of rules, and a school kitchen that is calmer about smoke."""
+    shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("rules"))
+    write_rules(tmp_path / "config" / "rules")
     edit(tmp_path / "config", "severity: P1\n", "severity: P1\n    overrides:\n" + _OVERRIDES, "smoke.yaml")
     return tmp_path / "config"
 

@@ -41,6 +41,11 @@ def test_a_mistake_in_the_second_rule_is_told_with_all_that_mends_it() -> None:
     assert str(found) == "rules/x.yaml:20: rule 'two' when.equal: unknown key → did you mean 'equals'?"
 
 
+def test_a_rule_that_is_wrong_in_two_ways_is_told_both() -> None:
+    found = complaints(GOOD.format(id="one", when="equal: true").replace("P1", "P9"))
+    assert [(one.rule, one.key) for one in found][:2] == [("one", "severity"), ("one", "when.equal")]
+
+
 def test_two_rules_with_one_id_name_it() -> None:
     good = GOOD.format(id="one", when="equals: true")
     (found,) = complaints(good, good)

@@ -315,15 +315,16 @@ function troubleText({ part, detail }) {
 
 function drawMenu() {
   const button = (label, handle, more) => h("button", { type: "button", role: "menuitem", onclick: handle, ...more }, label);
-  $("menu").replaceChildren(
+  $("menu").replaceChildren(...[
     h("p", { class: "muted" }, t("signed_in_as", { name: start.me.name }), " · ", start.strings.role[start.me.role]),
     button(t("sound"), () => { siren.toggle(); drawMenu(); }, { "aria-pressed": String(siren.wanted) }),
     button(t("show_tests"), () => { alerts.shownTests = !alerts.shownTests; drawMenu(); draw(); }, { "aria-pressed": String(alerts.shownTests) }),
     button(t("theme"), () => { toggleTheme(); showMenu(false); }),
     h("div", { class: "languages" }, ["zh-CN", "en"].map((locale) =>
       h("button", { type: "button", lang: locale, "aria-current": locale === start.locale ? "true" : null, onclick: () => { choose(start.locale_cookie, locale); location.reload(); } }, locale === "en" ? "English" : "中文"))),
+    start.reads_rules ? h("a", { href: "/rules", role: "menuitem" }, t("rules")) : null,
     button(t("sign_out"), async () => { try { await ask("/session", { method: "DELETE" }); } finally { leave(); } }),
-  );
+  ].filter(Boolean));
 }
 
 function toggleTheme() {

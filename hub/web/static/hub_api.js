@@ -4,12 +4,13 @@ import { start, t } from "./start.js";
 
 const PATIENCE_MS = 10000;
 
-/** The hub answered with a problem: `status`, `code`, and a message made of its detail and remedy. */
+/** The hub answered with a problem: `status`, `code`, a message made of its detail and remedy, and complaints about files. */
 export class Refused extends Error {
   constructor(status, problem) {
     super([problem.detail, problem.remedy].filter(Boolean).join(" "));
     this.status = status;
     this.code = problem.code || "";
+    this.complaints = problem.complaints || [];
   }
 }
 
@@ -21,12 +22,12 @@ export class NoAnswer extends Error {
 }
 
 export async function ask(path, options) {
-  const { method = "GET", body } = options || {};
-  const headers = { Accept: "application/json" };
+  const { method = "GET", body, headers: more, patience: patienceMs = PATIENCE_MS } = options || {};
+  const headers = { Accept: "application/json", "Accept-Language": start.locale, ...more };
   if (method !== "GET") headers[start.csrf_header] = start.csrf;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+  const timer = setTimeout(() => patience.abort(), patienceMs);
   let response;
   let content = null;
   try {
