@@ -86,7 +86,7 @@ def _follow(config: Path, timeout_s: float, report: Report) -> None:
     settings = load_settings(config)
     registry = load(config / "registry")
     device = next((d for d in registry.devices() if d.kind == "canary"), None)
-    topic = _topic(settings, device)
+    topic = _topic(settings, registry)
     assert device is not None
     report.gaps += _gaps(settings, registry, device)
     if missing := no_ledger_yet(settings.ledger_url):
@@ -215,28 +215,23 @@ def _gaps(settings: Any, registry: Any, device: Any) -> list[str]:
     ]
 
 
-def _topic(settings: Any, device: Any) -> str:
-    native = next((s.root for s in settings.sources if s.codec == "native-v1"), None)
-    address = next((a for a in device.addresses if a.startswith("native-v1:")), None) if device is not None else None
-    if native is None or address is None:
+def _topic(settings: Any, registry: Any) -> str:
+    from hub.canary import CODEC, topic_of
+
+    native = next((s.root for s in settings.sources if s.codec == CODEC), None)
+    topic = topic_of(registry, native) if native is not None else None
+    if topic is None:
         raise ConfigError.one(
             "registry/devices.csv",
             "the self-test needs a device of kind canary with a native-v1 address, and the source native-v1",
         )
-    return f"{native}/{address.removeprefix('native-v1:')}/event"
+    return topic
 
 
 def _fire(active: bool) -> bytes:
-    body = {
-        "v": 1,
-        "id": secrets.token_hex(13),
-        "ts": now_ms(),
-        "type": "alarm",
-        "alarm": "canary",
-        "active": active,
-        "test": True,
-    }
-    return json.dumps(body).encode()
+    from hub.canary import event
+
+    return event("canary", active=active, now_ms=now_ms())
 
 
 def _clear(session: Any, topic: str) -> None:
