@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -204,7 +204,7 @@ def _show_ranking(found: Ranking, by: str, count: int, room: _Room) -> None:
     )
     since = wall_clock(found.since_ms, room.zone, "%Y-%m-%d %H:%M")
     table = Table(Column(by, overflow="fold"), *numbers, title=f"Alarms since {since}", title_justify="left", box=None)
-    names = {"device": room.called, "building": room.place, "rule": lambda key: key}
+    names: dict[str, Callable[[str], str]] = {"device": room.called, "building": room.place, "rule": str}
     for row in found.rows[:count]:
         table.add_row(Text(names[by](row.key)), *_numbers(row))
     table.add_section()
