@@ -44,11 +44,33 @@ class Player:
     def advance(self, to_ms: int) -> None:
         """Lets time pass until the last tick at or before `to_ms`."""
         while to_ms - self.at_ms >= TICK_MS:
-            steps = min((to_ms - self.at_ms) // TICK_MS, STRIDE)
+            steps = (to_ms - self.at_ms) // TICK_MS
+            if steps > STRIDE and self._sleeps(steps):
+                continue
+            steps = min(steps, STRIDE)
             found = self.engine.tick(self.at_ms + steps * TICK_MS, self.position)
             if steps > 1 and not quiet(found):
                 steps, found = self._first(steps, found)
             self._ticked(found, self.at_ms + steps * TICK_MS)
+
+    def _sleeps(self, steps: int) -> bool:
+        """Leaves out all ticks of a long stretch, or of the first half, quarter … of it, in which nothing can happen; whether
+        there was any. Only where delays are all that runs: what was quiet at the end of one was quiet before."""
+        engine, last_ms = self.engine, self.engine.last_tick_ms
+        if engine.deaf or any(table.run.passing is not None and len(table.slot) for table in engine.tables):
+            return False
+        while steps > STRIDE:
+            target_ms = self.at_ms + steps * TICK_MS
+            engine.last_tick_ms = (
+                target_ms - TICK_MS
+            )  # as if it had ticked until then; a gap would be time that it was away
+            found = engine.tick(target_ms, self.position)
+            if quiet(found) and not found.excused:
+                self._ticked(found, target_ms)
+                return True
+            steps //= 2
+        engine.last_tick_ms = last_ms
+        return False
 
     def _first(self, steps: int, found: Found) -> tuple[int, Found]:
         """The first tick at which something happens, given that something has at `steps` ticks from now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,7 +12,9 @@ from hub.model.quantities import BY_CODE, CODE, spoken
 from hub.model.readings import Ints, ReadingBatch
 from hub.model.rules import ConditionEvent
 from hub.rules import snapshot
+from hub.rules.correlation import Correlation
 from hub.rules.engine import Engine
+from hub.rules.ruleset import Rule, RuleSet
 from hub.rules.testing import spans
 from hub.rules.testing.player import TICK_MS, Player
 from hub.rules.testing.scenes import Mark, Said, Scene
@@ -91,19 +93,21 @@ def played(scene: Scene, screen: Callable[[], Judge]) -> Outcome:
 def _once(scene: Scene, judge: Judge, size: int, restarting: bool) -> tuple[list[Told], Engine]:
     told: list[Told] = []
     expected = {(mark.rule, mark.device) for mark in scene.marks}
+    hidden = {r.spec.id for r in scene.ruleset.rules if not r.spec.alert} - {rule for rule, _ in scene.silent}
+    rules = _outspoken(scene.ruleset)
 
     def tell(events: Sequence[ConditionEvent]) -> None:
         for e in events:
-            if e.rule.id in scene.rules and (e.rule.alert or (e.rule.id, e.device) in expected):
+            if e.rule.id in scene.rules and (e.rule.id not in hidden or (e.rule.id, e.device) in expected):
                 at_ms, start_ms = e.at_ms - scene.start_ms, e.episode_start_ms - scene.start_ms
                 told.append(Told(at_ms, e.kind, e.rule.id, e.device, e.rule.severity, start_ms, e.reason))
 
     def restarted(engine: Engine) -> Engine:
-        fresh = Engine(scene.ruleset, scene.registry, start_ms=player.at_ms)
+        fresh = Engine(rules, scene.registry, start_ms=player.at_ms)
         snapshot.restore(fresh, snapshot.dump(engine, {}))
         return fresh
 
-    player = Player(Engine(scene.ruleset, scene.registry, start_ms=scene.start_ms), start_ms=scene.start_ms, tell=tell)
+    player = Player(Engine(rules, scene.registry, start_ms=scene.start_ms), start_ms=scene.start_ms, tell=tell)
     rows = _batch(scene, judge)
     at = 0
     turns = sorted({s.at_ms for s in scene.said} | set(scene.restarts) | {m for gone in scene.away for m in gone})
@@ -122,6 +126,15 @@ def _once(scene: Scene, judge: Judge, size: int, restarting: bool) -> tuple[list
             at = upto
     _pass(scene, player, scene.start_ms + scene.lasts_ms)
     return told, player.engine
+
+
+def _outspoken(ruleset: RuleSet) -> RuleSet:
+    """The rules, with those told that exist only for others to refer to: a scene may expect them, or their silence."""
+
+    def told(rule: Rule) -> Rule:
+        return replace(rule, spec=replace(rule.spec, alert=True), overrides=tuple(map(told, rule.overrides)))
+
+    return replace(ruleset, rules=tuple(map(told, ruleset.rules)))
 
 
 def _pass(scene: Scene, player: Player, to_ms: int) -> None:
@@ -215,6 +228,10 @@ def _idle_silence(scene: Scene, engine: Engine) -> list[str]:
     failures = []
     for rule_id, devices in scene.silent:
         tables = [table for table in engine.tables if table.spec.id == rule_id]
+        counting = [one for one in engine.correlations if one.spec.id == rule_id]
+        if counting:
+            failures += _idle_count(scene, engine, counting[0])
+            continue
         if not tables:
             failures.append(f"{rule_id} is silent because it is switched off: that proves nothing")
             continue
@@ -235,6 +252,17 @@ def _idle_silence(scene: Scene, engine: Engine) -> list[str]:
                     f"{rule_id} is silent because nobody reports {' or '.join(sorted(wanted))}: that proves nothing"
                 )
     return failures
+
+
+def _idle_count(scene: Scene, engine: Engine, counting: Correlation) -> list[str]:
+    """The same of a rule that counts conditions of others: one of these must have had something to say."""
+    for table in (table for rule in counting.counted.rules for table in engine.tables_of(rule)):
+        watched = {scene.registry.ids[slot] for slot in table.slot.tolist()}
+        wanted = {q for q in (table.spec.quantity, *table.run.also) if q}
+        if any(d in watched and (not wanted or q in wanted) for d, q in scene.heard_of):
+            return []
+    which = " or ".join(counting.counted.rules)
+    return [f"{counting.spec.id} is silent because nobody reports what {which} watch: that proves nothing"]
 
 
 def readings_of(scene: Scene) -> list[tuple[Said, str]]:
