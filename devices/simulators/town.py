@@ -43,6 +43,8 @@ ZIGBEE = frozenset(("smoke_alarm", "door", "gas_detector", "water_leak", "lock",
 MAINS = frozenset(
     ("gate", "charging_cabinet", "charging_socket", "fire_lane_camera", "gateway", "siren", "gas_detector")
 )
+GATE_TAGS = (("access-control", "fire-lane"), ("access-control", "escape-route"))
+"""Of the gate by which fire engines come in, the first of a yard, and of the others: what rules ask of them."""
 SHIFTS = ((7 * 60, 15 * 60), (15 * 60, 23 * 60), (23 * 60, 7 * 60))
 
 Point = tuple[float, float]  # longitude, latitude
@@ -287,7 +289,10 @@ class _Surveyor:
             at = block.at(u, self._random.uniform(0.05, 0.95))
             device_id = f"{label.short}-{block.tag}-{n + 1:02d}"
             address = f"{yard_gateway}/{device_id}"
-            self._device(device_id, kind, name, block.home, block.grids[grid], address, parent=yard_gateway, at=at)
+            place, tags = block.home, GATE_TAGS[n > 0] if kind == "gate" else ()
+            self._device(
+                device_id, kind, name, place, block.grids[grid], address, parent=yard_gateway, tags=tags, at=at
+            )
         quota -= min(yard, quota)
         bridge = ""
         if block.zigbee_root and quota > 0:

@@ -13,17 +13,20 @@ from hub.registry.devicefile import COLUMNS
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _PLACES = """\
+# yaml-language-server: $schema=../schema/places.schema.json
 # Places, from the street down to the building. Codes are text (in quotes): street 9 digits, community 12, grid 15, micro-grid 17;
 # compounds, buildings, units and rooms continue the code of their parent with '-'.
 # `units: 3` on a building also makes its units <code>-u1 … <code>-u3. `responsible` is an id of people.yaml.
 places:
 """
 _PEOPLE = """\
+# yaml-language-server: $schema=../schema/people.schema.json
 # People who can be told. `contacts`: channel → address within it; `verified`: channels that were proven to reach this person.
 # role: street_officer | community_officer | property | grid_worker | station_head | crew | maintainer
 people:
 """
 _STATIONS = """\
+# yaml-language-server: $schema=../schema/stations.schema.json
 # Micro fire stations: the grids that each serves, who helps when it does not answer (in this order), and who is on duty.
 # Shifts run over midnight when `to` is not later than `from`; `days: [mon, …]` limits them to the days on which they begin.
 # The address of a webhook contact is the name of an endpoint in hub.yaml.

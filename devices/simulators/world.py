@@ -130,12 +130,7 @@ class World:
 
     def building(self, device: Device) -> str:
         """Code of the building where `device` hangs, or of its own place when it is in none."""
-        code = device.place
-        while (place := self.places.get(code)) is not None:
-            if place.level == "building":
-                return code
-            code = place.parent
-        return device.place
+        return self._within(device.place, "building") or device.place
 
     def neighbours(self, device: Device, kind: str) -> list[Device]:
         """Other devices of `kind` in the same building, those of the same unit first."""
@@ -145,6 +140,12 @@ class World:
         home, parent = self.building(device), self._parent(device.place)
         found = [d for d in group.devices if d.id != device.id and self.building(d) == home]
         return sorted(found, key=lambda d: (d.place != device.place, self._parent(d.place) != parent, d.id))
+
+    def together(self, device: Device, kind: str, level: str) -> list[Device]:
+        """Devices of `kind` in the same place of `level` as `device`; none where it lies in no such place."""
+        home = self._within(device.place, level)
+        group = self.groups.get(kind)
+        return [] if group is None or not home else [d for d in group.devices if self._within(d.place, level) == home]
 
     def step(self, behaviours: Iterable[Behaviour], now_ms: int) -> list[Edge]:
         """Lets the behaviours write the world at `now_ms`, in order; returns the states that changed by it."""
@@ -164,6 +165,14 @@ class World:
                     changed.setdefault(row, []).append(quantity)
             edges += [Edge(kind, row, tuple(names)) for row, names in sorted(changed.items())]
         return edges
+
+    def _within(self, code: str, level: str) -> str:
+        """The place of `level` that the place `code` is or lies in, "" when it lies in none."""
+        while (place := self.places.get(code)) is not None:
+            if place.level == level:
+                return code
+            code = place.parent
+        return ""
 
     def _parent(self, code: str) -> str:
         place = self.places.get(code)

@@ -169,3 +169,11 @@ def test_a_registry_costs_few_bytes_for_each_device(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert len(registry) == 8_000
     assert used / len(registry) < 450  # places, people and outlines of this rather thinly equipped town included
+
+
+def test_every_gate_of_the_example_says_what_rules_ask_of_it_and_each_yard_has_one_for_fire_engines() -> None:
+    registry = load(EXAMPLE)
+    gates = [device for device in registry.devices() if device.kind == "gate"]
+    assert all("access-control" in gate.tags for gate in gates)
+    assert all(("fire-lane" in gate.tags) != ("escape-route" in gate.tags) for gate in gates)
+    assert {gate.parent for gate in gates if "fire-lane" in gate.tags} == {gate.parent for gate in gates}

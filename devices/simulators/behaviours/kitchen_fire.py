@@ -1,4 +1,7 @@
-"""A pan catches fire under one smoke alarm: smoke and heat rise, neighbours follow, people leave, it is put out, it clears."""
+"""A pan catches fire under one smoke alarm: smoke and heat rise, neighbours follow, people leave, it is put out, it clears.
+
+With the second alarm the fire control panel opens the gates of the compound; they close when all is over.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 from devices.simulators.behaviours.behaviour import BehaviourKind, Cue, NoSuchDevice
 from devices.simulators.world import Behaviour, World
 from hub.model.places import Device
+from hub.model.quantities import QUANTITIES
 
 ALARM_DB_M = 0.15  # EN 14604: smoke alarms respond between 0.05 and 0.20 dB/m
 CLEAR_DB_M = 0.05
@@ -16,6 +20,9 @@ SMOKE_LEAVES_IN_S = 45.0
 ENDS_AFTER_S = 900.0
 NEIGHBOUR_DELAYS_S = (45.0, 80.0, 140.0)
 DOORS_FROM_S = 30.0
+GATES_AFTER_S = NEIGHBOUR_DELAYS_S[0] + FIRST_ALARM_AFTER_S + 3.0
+GATE_OPENS_IN_S = 3.0
+GATE_OPENING, GATE_OPEN = (float(QUANTITIES["gate_state"].states.index(word)) for word in ("opening", "open"))
 
 
 class KitchenFire:
@@ -29,6 +36,7 @@ class KitchenFire:
         self._heat = world.neighbours(self.origin, "heat_detector")[:1]
         self._co = world.neighbours(self.origin, "co_alarm")[:2]
         self._doors = world.neighbours(self.origin, "door")[:6]
+        self._gates = world.together(self.origin, "gate", "compound") if near else []
         self._alarmed: set[str] = set()
         self._told: set[str] = set()
 
@@ -54,6 +62,12 @@ class KitchenFire:
             since_s = burning_s - DOORS_FROM_S - 7.0 * n
             if 0 <= since_s < 180 and since_s % 25.0 < 12.0:
                 world.set(device.id, "door_open", 1.0)
+
+        for device in self._gates:
+            if burning_s >= GATES_AFTER_S:
+                moving = burning_s - GATES_AFTER_S < GATE_OPENS_IN_S
+                world.set(device.id, "gate_state", GATE_OPENING if moving else GATE_OPEN)
+                world.set(device.id, "door_open", float(not moving))
 
     def _smoulder(self, world: World, device: Device, since_s: float, burning_s: float) -> None:
         grown = _grown(since_s, burning_s)
