@@ -15,6 +15,8 @@ from hub.rules.kinds.kind import Area
 
 Several = str | list[str]
 Responder = Literal["station", "grid_worker", "property", "electrician", "maintainer", "officer"]
+Certainty = Literal["A", "B", "C", "M", "A/B", "A/C", "A/M", "B/C", "B/M", "M/C"]
+"""How sure the source is. Two letters: that something is asked, and the number."""
 
 
 class Words(Strict):
@@ -107,7 +109,7 @@ class RuleEntry(Strict):
     respond_within_s: int = Field(gt=0, le=30 * 86_400)
     responder: Responder
     source: str = Field(min_length=1)
-    certainty: Literal["A", "B", "C", "M"]
+    certainty: Certainty
 
     @field_validator("kind")
     @classmethod

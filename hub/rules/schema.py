@@ -35,7 +35,7 @@ _WORDS: Final = {
     "responder": "由谁处置。Who can mend it.",
     "source": "数值出处：条款，或“自定”。Where the number comes from: a clause, or “chosen here”.",
     "certainty": "A 读过条文 clause read · B 二手资料 secondary source · C 本项目选定 choice of this project · "
-    "M 凭记忆 from memory.",
+    "M 凭记忆 from memory · A/C 前者指条文，后者指数值 the clause, and the number.",
 }
 
 

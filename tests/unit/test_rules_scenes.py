@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 from hub.__main__ import app
 from hub.documents import parse
 from hub.ingest.screen import Limits, Screen
+from hub.model.readings import ReadingBatch
 from hub.rules.engine import Engine
+from hub.rules.found import Found
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.rules.testing import scenes, spans
+from hub.rules.testing.player import Player
 from hub.rules.testing.scene_file import SceneFile
 from hub.rules.testing.scene_play import Outcome, coverage, played
 
@@ -129,6 +132,66 @@ def test_an_alert_that_nothing_expects_fails_the_scene(shipped: RuleSet) -> None
         shipped,
     )
     assert outcome.failures == ("cell-overheat of charging-cabinet-1: raised P1 at +10s, which nothing expects",)
+
+
+def test_a_condition_that_tells_nobody_counts_only_in_scenes_that_speak_of_it(shipped: RuleSet) -> None:
+    scene = """
+        scenes:
+          - name: a vehicle in the fire lane
+            readings:
+              - {at: +10s, device: fire-lane-camera-1, lane_occupied: true}
+              - {at: +60s, device: fire-lane-camera-1, lane_occupied: false}
+            rules: [gate.yaml]
+            OUTCOME
+        """
+    assert outcome_of(scene.replace("OUTCOME", "silent: [lane-occupied]"), shipped).passed
+    expected = "expect: [{rule: lane-now, device: fire-lane-camera-1, raised: +10s, cleared: +60s}]"
+    assert outcome_of(scene.replace("OUTCOME", expected), shipped).passed
+    assert len(outcome_of(scene.replace("OUTCOME", "silent: [lane-now]"), shipped).failures) == 2
+
+
+def test_silence_of_a_rule_that_counts_others_proves_something_only_when_they_are_reported(shipped: RuleSet) -> None:
+    scene = """
+        scenes:
+          - name: one detector
+            readings:
+              - {at: +10s, device: smoke-alarm-1, QUANTITY: true}
+            rules: [fire-confirmed]
+            silent: [fire-confirmed]
+        """
+    assert outcome_of(scene.replace("QUANTITY", "smoke"), shipped).passed
+    (failure,) = outcome_of(scene.replace("QUANTITY", "tamper"), shipped).failures
+    assert failure.startswith("fire-confirmed is silent because nobody reports what smoke-alarm or heat-alarm")
+
+
+def test_weeks_in_which_nothing_happens_are_leapt_over(shipped: RuleSet) -> None:
+    (scene,) = made(
+        """
+        scenes:
+          - name: low for a month
+            rules: [smoke-battery-overdue]
+            readings:
+              - {at: +10s, device: smoke-alarm-1, battery_low: true}
+            lasts: 720h
+            expect:
+              - {rule: smoke-battery-overdue, device: smoke-alarm-1, raised: 552h10s}
+        """,
+        shipped,
+    )
+    asked: list[int] = []
+
+    class Counted(Engine):
+        def tick(self, now_ms: int, position: int) -> Found:
+            asked.append(now_ms)
+            return super().tick(now_ms, position)
+
+    told: list[int] = []
+    engine = Counted(scene.ruleset, scene.registry, start_ms=scene.start_ms)
+    player = Player(engine, start_ms=scene.start_ms, tell=lambda events: told.extend(e.at_ms for e in events))
+    player.take(ReadingBatch.of([(scene.registry.slot_of["smoke-alarm-1"], "battery_low", 1.0, scene.start_ms, scene.start_ms, 0, 0)]))  # fmt: skip
+    player.advance(scene.start_ms + 720 * 3_600_000)
+    assert told == [scene.start_ms + 552 * 3_600_000]
+    assert len(asked) < 200
 
 
 def test_silence_that_proves_nothing_fails_the_scene(shipped: RuleSet) -> None:

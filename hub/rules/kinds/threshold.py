@@ -14,7 +14,7 @@ from hub.rules.kinds.limit import Limit, verdicts
 class When(Limit):
     """Exactly one of above, at_least, below, at_most (gauges) or equals (switch: true/false, state: a word or a list of words)."""
 
-    hold_s: float = Field(0, ge=0, le=7 * 86_400, description="On-delay: the breach must last so long.")
+    hold_s: float = Field(0, ge=0, le=31 * 86_400, description="On-delay: the breach must last so long.")
     clear_hold_s: float = Field(0, ge=0, le=7 * 86_400, description="Off-delay: the return must last so long.")
     samples: int = Field(1, ge=1, le=255, description="At least so many readings in breach in a row.")
 
