@@ -35,11 +35,14 @@ from hub.ingest.codecs.context import CodecContext
 from hub.ingest.intake import Intake
 from hub.ingest.mqtt import Broker, PahoSession
 from hub.ingest.router import Router, Source
+from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
 from hub.pipeline import Pipeline
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
+from hub.replay.answers import Answers, InForce, rules_at
+from hub.replay.explainer import Explainer
 from hub.rulebook import RuleBook
 from hub.rules.calendar_file import load_context
 from hub.rules.ruleset import RuleSet, load_rules
@@ -171,6 +174,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
 
         # -- the pipeline
         intake: Intake | None = None
+        answers: Answers | None = None
         pipeline: Pipeline | None = None
         reload: Callable[[], None] = lambda: None  # noqa: E731  # replaced below where there is something to reload
         if "ingest" in roles:
@@ -204,6 +208,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             in_force = lambda: core.rules  # noqa: E731
             book.in_force, book.reload = in_force, reload
             history_of_rules = Loop("rulebook", book.step)
+            answers = _answers(settings, journal, core.screen.limits, sources, lambda: live.current, book)
             for lane, wanted in filters.items():
                 if wanted:
                     take = _taker(intake, lane)
@@ -256,6 +261,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     ),
                     notifier=notifier,
                     rules=book,
+                    answers=answers,
                 )
             )
     except BaseException:
@@ -281,6 +287,34 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         _start=start,
         _closing=closing,
     )
+
+
+def _answers(
+    settings: Settings,
+    journal: Journal,
+    limits: Limits,
+    sources: list[Source],
+    registry: Callable[[], Registry],
+    book: RuleBook,
+) -> Answers:
+    """Who answers why a rule fired; it reads the journal in small steps, so that the rules that run are not kept waiting."""
+    pause = threading.Event()
+
+    def in_force(at_ms: int) -> InForce:
+        shown = book.shown()
+        if shown is None:
+            raise Unavailable("no rules could be read")
+        now = InForce(shown.rules, shown.texts.texts(), shown.texts.version, sure=False)
+        return rules_at(book.versions, at_ms, book.context(), now)
+
+    explainer = Explainer(
+        records=journal,
+        sources=tuple(sources),
+        zone=settings.timezone,
+        limits=limits,
+        breathe=lambda: pause.wait(0.002),
+    )
+    return Answers(explainer=explainer, registry=registry, in_force=in_force)
 
 
 def settle_memory() -> None:

@@ -13,6 +13,7 @@ from hub.api import (
     problems,
     routes_alerts,
     routes_board,
+    routes_explain,
     routes_incidents,
     routes_noise,
     routes_operations,
@@ -60,6 +61,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_board,
         routes_noise,  # before routes_alerts: /alerts/stale is no alert's id
         routes_alerts,
+        routes_explain,
         routes_incidents,
         routes_stream,
         routes_registry,

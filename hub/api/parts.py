@@ -11,6 +11,7 @@ from hub.alerts.desk import Desk
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
 from hub.registry.snapshot import Registry
+from hub.replay.answers import Answers
 from hub.rulebook import RuleBook
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.incident_queries import IncidentQueries
@@ -105,3 +106,4 @@ class ApiParts:
     site: Site
     notifier: ChangeNotifier
     rules: RuleBook
+    answers: Answers | None = None  # why alerts fired; None: there is no journal in this process

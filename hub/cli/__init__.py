@@ -11,6 +11,7 @@ from hub.cli import (
     check,
     decode,
     demo,
+    explain,
     journal,
     migrate,
     quarantine,
@@ -36,4 +37,5 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     token.register,
     registry.register,
     rules.register,
+    explain.register,
 )

@@ -33,7 +33,7 @@ class JournalSource:
     def __init__(self, records: Records, reader: Reader, *, wanted: Callable[[Record], bool] | None = None) -> None:
         self.records, self.reader, self.wanted = records, reader, wanted
         self.gaps: list[str] = []
-        self.messages = 0
+        self.messages = self.records_read = 0
         self.read_s = 0.0
 
     def pieces(self, from_ms: int, to_ms: int) -> Iterator[Piece]:
@@ -53,6 +53,7 @@ class JournalSource:
             if not group:
                 return
             at = group[-1].position + 1
+            self.records_read += len(group)
             if group[0].at_ms >= to_ms:
                 return
             if group[0].at_ms < from_ms or group[-1].at_ms >= to_ms or self.wanted is not None:
