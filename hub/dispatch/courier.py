@@ -129,6 +129,7 @@ class Courier:
             else:
                 self._give(delivery)
         self._show(instant)
+        self._pass_by_the_resting()
         return 0.0 if len(claimed) >= _CLAIM else POLL_S
 
     def _show(self, deliveries: list[Delivery]) -> None:
@@ -161,8 +162,15 @@ class Courier:
                 name = f"{delivery.channel} {shown(delivery.target)}".rstrip()
                 lane = self._lanes[key] = Lane(name, self._deliver, self._loop.wake, hold=self._hold)
                 lane.offer(delivery)
-        if delivery.severity == "P1" and lane.rests_s * 1_000 > _BEFORE_THE_WAIT_MS:
-            self._hand_on_all_behind(delivery)  # its receiver is known to take nothing for a while
+
+    def _pass_by_the_resting(self) -> None:
+        """Fires whose receiver is known to take nothing for a while go another way, without having been tried."""
+        with self._guard:
+            resting = [
+                key for key, lane in self._lanes.items() if lane.rests_s * 1_000 > _BEFORE_THE_WAIT_MS and lane.fires
+            ]
+        for key in resting:
+            self._hand_on_all_behind(*key)
 
     def _hold(self, delivery: Delivery) -> float:
         """Seconds for which a lesser delivery waits in its lane, so that the share of its receiver for fires is kept."""
@@ -190,7 +198,9 @@ class Courier:
         needs_turn = channel is not None and not channel.idempotent
         with self._turn.of((delivery.channel, delivery.target), delivery.severity, needed=needs_turn) as holding:
             message = self._message(alert, delivery, now_ms)
-            if not self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS):
+            with holding.noting():
+                begun = self._outbox.begin_send(delivery.id, now_ms, owner=self._owner, lease_ms=BEGUN_LEASE_MS)
+            if not begun:
                 return Result()  # cancelled a moment ago, or another hub has it
             with holding.sending():
                 outcome = self._send(channel, delivery, message)
@@ -249,7 +259,7 @@ class Courier:
             if tried == HAND_ON_AFTER or long_wait:
                 self._hand_on((delivery, alert))
             if failures + 1 >= HAND_ON_AFTER or long_wait:
-                self._hand_on_all_behind(delivery)
+                self._hand_on_all_behind(delivery.channel, delivery.target)
         return Result(self._pace.rest_s(failures, retry), retry.reason)
 
     def _give_up(self, alert: Alert, delivery: Delivery, reason: str, now_ms: int) -> None:
@@ -262,10 +272,10 @@ class Courier:
             recipient=delivery.recipient, reason=reason,
         )  # fmt: skip
 
-    def _hand_on_all_behind(self, delivery: Delivery) -> None:
+    def _hand_on_all_behind(self, channel: str, target: str) -> None:
         """The same for every fire and urgent alert that waits for this receiver: each once, whether it was tried or not."""
-        key = (delivery.channel, delivery.target)
-        waiting = self._outbox.waiting_for(*key, after_id=self._handed_on.get(key, 0), limit=_CLAIM)
+        key = (channel, target)
+        waiting = self._outbox.waiting_for(channel, target, after_id=self._handed_on.get(key, 0), limit=_CLAIM)
         if waiting:
             self._hand_on(*((each, None) for each in waiting))
             self._handed_on[key] = waiting[-1].id

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -78,25 +79,23 @@ class Lines:
     """Connections to one service, at most `most` at once; who finds all of them taken waits for one. Thread-safe.
 
     `ask` gives the answer as it came, or a Retry that says why there is none; it never raises for what the other side does
-    and never takes longer than `within_s` by more than a moment. `close` ends exchanges under way.
+    and never takes longer than `within_s` by more than a moment. `close` ends exchanges under way. The first connection is
+    made ready at once: reading the authorities takes a tenth of a second, and the first message may be a fire.
     """
 
-    def __init__(self, *, most: int = 8, ca: str = "") -> None:
+    def __init__(self, address: str, *, most: int = 8, ca: str = "") -> None:
         for chatty in ("httpx", "httpcore"):
             logging.getLogger(chatty).setLevel(logging.WARNING)  # they log addresses, and some addresses are secrets
-        self._most, self._ca = most, ca
+        self._most = most
         self._changed = threading.Condition()
-        self._idle: list[_Line] = []
-        self._all: list[_Line] = []
-        self._tls: ssl.SSLContext | None = ssl.create_default_context(cafile=ca) if ca else None
+        self._tls = _authorities(ca) if address.startswith("https:") else False
+        self._all: list[_Line] = [_Line(self._tls)]
+        self._idle: list[_Line] = list(self._all)
         self._closed = False
 
     def ask(self, request: Request, *, within_s: float) -> Answer | Retry:
         until_s = monotonic_s() + within_s
-        try:
-            line = self._take(request, within_s)
-        except (OSError, RuntimeError, ValueError) as bad:
-            return Retry(0.0, _phrase(bad, within_s))
+        line = self._take(within_s)
         if line is None:
             return Retry(0.0, CLOSING if self._closed else "the exchange before has not ended")
         try:
@@ -106,27 +105,20 @@ class Lines:
                 self._idle.append(line)
                 self._changed.notify()
 
-    def _take(self, request: Request, within_s: float) -> _Line | None:
+    def _take(self, within_s: float) -> _Line | None:
         until_s = monotonic_s() + within_s
         with self._changed:
             while not self._closed:
                 if self._idle:
                     return self._idle.pop()  # the last one used: its connection is the freshest
                 if len(self._all) < self._most:
-                    line = _Line(self._verify(request))
+                    line = _Line(self._tls)
                     self._all.append(line)
                     return line
                 left_s = until_s - monotonic_s()
                 if left_s <= 0 or not self._changed.wait(left_s):
                     return None
             return None
-
-    def _verify(self, request: Request) -> ssl.SSLContext | bool:
-        if not request.url.startswith("https:"):
-            return False
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context()
-        return self._tls
 
     def close(self) -> None:
         with self._changed:
@@ -135,6 +127,12 @@ class Lines:
             self._changed.notify_all()
         for line in lines:
             line.close()
+
+
+@cache
+def _authorities(ca: str) -> ssl.SSLContext:
+    """Whom to believe: the authorities in the file `ca`, "" = the usual ones."""
+    return ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
 
 
 class _Line:

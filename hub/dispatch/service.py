@@ -17,10 +17,12 @@ from hub.model.deliveries import Outcome, Retry
 class Service:
     """Thread-safe. `call` gives an outcome for whatever the other side does, within `timeout_s`, and tells no secret."""
 
-    def __init__(self, codes: Codes, *, secrets: Iterable[str], clock: Clock, most: int = 1, ca: str = "") -> None:
+    def __init__(
+        self, codes: Codes, base_url: str, *, secrets: Iterable[str], clock: Clock, most: int = 1, ca: str = ""
+    ) -> None:
         self._codes, self._clock = codes, clock
         self._secrets = tuple(secrets)
-        self._lines = Lines(most=most, ca=ca)
+        self._lines = Lines(base_url, most=most, ca=ca)
 
     def call(self, request: Request, *, timeout_s: float, private: Iterable[str] = ()) -> Outcome:
         """`private`: what else must not be told, a phone number or a token of the hour."""

@@ -148,7 +148,8 @@ class DingtalkRobot:
             self._secrets[name] = secret_of(robot, "secret", tools.environ)
         private = (*self._tokens.values(), *self._secrets.values())
         self._services = {
-            name: Service(CODES, secrets=private, clock=tools.clock, ca=config.ca) for name in config.robots
+            name: Service(CODES, config.base_url, secrets=private, clock=tools.clock, ca=config.ca)
+            for name in config.robots
         }
         self._shut_out_until_s: dict[str, float] = {}  # each entry is written by the thread that sends to this robot
 

@@ -120,7 +120,8 @@ class FeishuRobot:
             self._secrets[name] = secret_of(robot, "secret", tools.environ)
         private = (*self._tokens.values(), *self._secrets.values())
         self._services = {
-            name: Service(CODES, secrets=private, clock=tools.clock, ca=config.ca) for name in config.robots
+            name: Service(CODES, config.base_url, secrets=private, clock=tools.clock, ca=config.ca)
+            for name in config.robots
         }
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:

@@ -90,7 +90,7 @@ class Ntfy:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._config = config
         self._token = secret_of(config, "token", tools.environ)
-        self._service = Service(CODES, secrets=(self._token,), clock=tools.clock, most=8, ca=config.ca)
+        self._service = Service(CODES, config.base_url, secrets=(self._token,), clock=tools.clock, most=8, ca=config.ca)
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
         if wrong := self._config.wrong_target(target):

@@ -68,7 +68,9 @@ class Sms:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._config, self._clock = config, tools.clock
         self._secret = secret_of(config, "access_key_secret", tools.environ)
-        self._service = Service(CODES, secrets=(self._secret,), clock=tools.clock, most=8, ca=config.ca)
+        self._service = Service(
+            CODES, config.base_url, secrets=(self._secret,), clock=tools.clock, most=8, ca=config.ca
+        )
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
         config, number = self._config, aliyun.digits_of(target)

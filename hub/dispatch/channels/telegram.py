@@ -90,7 +90,7 @@ class Telegram:
         self._config = config
         token = secret_of(config, "token", tools.environ)
         self._url = f"{config.base_url}/bot{token}/sendMessage"
-        self._service = Service(CODES, secrets=(token,), clock=tools.clock, most=8, ca=config.ca)
+        self._service = Service(CODES, config.base_url, secrets=(token,), clock=tools.clock, most=8, ca=config.ca)
         self._moved: dict[str, str] = {}  # old id → new id; each entry is written by the thread that sends to this chat
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:

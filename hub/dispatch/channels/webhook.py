@@ -104,7 +104,7 @@ class _Receiver:
     def __init__(self, endpoint: Endpoint, address: str, secret: str, clock: Clock) -> None:
         self._endpoint, self._address, self._secret, self._clock = endpoint, address, secret, clock
         self._private = Private((secret, *private_parts(address)))
-        self._lines = Lines(most=1, ca=endpoint.ca)
+        self._lines = Lines(address, most=1, ca=endpoint.ca)
 
     def post(self, message: Message, timeout_s: float) -> Outcome:
         body = body_of(message)

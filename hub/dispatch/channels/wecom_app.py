@@ -107,7 +107,9 @@ class WecomApp:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._config = config
         self._secret = secret_of(config, "secret", tools.environ)
-        self._service = Service(CODES, secrets=(self._secret,), clock=tools.clock, most=8, ca=config.ca)
+        self._service = Service(
+            CODES, config.base_url, secrets=(self._secret,), clock=tools.clock, most=8, ca=config.ca
+        )
         self._turn = threading.Lock()  # one asks for a token, the others wait for it
         self._token = ""
         self._token_until_s = 0.0

@@ -102,7 +102,8 @@ class WecomRobot:
             name: token_in(secret_of(robot, "key", tools.environ), "key") for name, robot in config.robots.items()
         }
         self._services = {
-            name: Service(CODES, secrets=self._keys.values(), clock=tools.clock, ca=config.ca) for name in self._keys
+            name: Service(CODES, config.base_url, secrets=self._keys.values(), clock=tools.clock, ca=config.ca)
+            for name in self._keys
         }
 
     def send(self, target: str, message: Message, *, timeout_s: float) -> Outcome:
