@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hub.alerts.lifecycle import ALARM, CASE
+from hub.drawings import redraw
 
 Rows = Mapping[Any, Mapping[Any, str | None]]
 
@@ -43,18 +42,5 @@ def drawings() -> dict[str, str]:
     }
 
 
-def redrawn(text: str) -> str:
-    """`text` with each block between `<!-- drawn: NAME -->` and `<!-- end -->` made anew."""
-    for name, drawing in drawings().items():
-        begin, end = f"<!-- drawn: {name} -->\n", "<!-- end -->"
-        before, found, rest = text.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise ValueError(f"no block '{begin.strip()}' … '{end.strip()}'")
-        text = f"{before}{begin}{drawing}\n{end}{after}"
-    return text
-
-
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(redrawn(file.read_text("utf-8")), "utf-8")
+    redraw(drawings())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from hub.drawings import redraw
 from hub.rules.condition import NEXT, STATE_NAMES
 from hub.rules.ruleset import Rule, load_rules
 
@@ -99,18 +99,5 @@ def drawings() -> dict[str, str]:
     return {"condition": f"```mermaid\n{mermaid()}\n```\n\n{table()}", "default rules": default_rules()}
 
 
-def redrawn(text: str) -> str:
-    """`text` with each block between `<!-- drawn: NAME -->` and `<!-- end -->` made anew."""
-    for name, drawing in drawings().items():
-        begin, end = f"<!-- drawn: {name} -->\n", "<!-- end -->"
-        before, found, rest = text.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise ValueError(f"no block '{begin.strip()}' … '{end.strip()}'")
-        text = f"{before}{begin}{drawing}\n{end}{after}"
-    return text
-
-
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(redrawn(file.read_text("utf-8")), "utf-8")
+    redraw(drawings())

@@ -22,6 +22,7 @@ from hub import documents
 from hub.__main__ import app
 from hub.dispatch.channels import CHANNELS
 from hub.dispatch.policy import EscalationPolicy
+from hub.drawings import redrawn
 from hub.model.quantities import QUANTITIES
 from hub.rules import diagram
 from hub.rules.entries import On, RuleEntry
@@ -328,12 +329,12 @@ RULES_PAGE = ROOT / "docs" / "rules.md"
 def test_the_drawings_of_the_rules_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = text_of(RULES_PAGE)
-    assert diagram.redrawn(text) == text, "run: python -m hub.rules.diagram docs/rules.md"
+    assert redrawn(text, diagram.drawings()) == text, "run: python -m hub.rules.diagram docs/rules.md"
 
 
 def test_a_page_without_the_place_for_a_drawing_is_refused() -> None:
     with pytest.raises(ValueError, match="no block"):
-        diagram.redrawn("<!-- drawn: condition -->\nnothing ends it")
+        redrawn("<!-- drawn: condition -->\nnothing ends it", {"condition": "a drawing"})
 
 
 def test_a_condition_within_a_condition_is_drawn_in_the_words_of_the_file() -> None:

@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 from hub.alerts import lifecycle
-from hub.alerts.diagram import redrawn
+from hub.alerts.diagram import drawings
 from hub.alerts.lifecycle import ACTIVE, ALARM, CASE, OPEN, acted, objection, opened, raised_again, returned, settled
+from hub.drawings import redrawn
 from hub.model.alerts import ACTIONS, AlarmState, Alert, CaseState, Subject
 from tests.support.alerts import T0, event, rule
 
@@ -184,4 +185,4 @@ def test_odd_values_become_valid_json():
 
 def test_the_drawings_in_the_docs_are_of_these_tables():
     text = DOCS.read_text("utf-8")
-    assert redrawn(text) == text, "run: python -m hub.alerts.diagram docs/alerts.md"
+    assert redrawn(text, drawings()) == text, "run: python -m hub.alerts.diagram docs/alerts.md"
