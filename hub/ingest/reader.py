@@ -11,7 +11,7 @@ import numpy as np
 
 from hub.ingest.plain import CODE_BYTES, Glance
 from hub.ingest.screen import Screen
-from hub.model.quantities import ALARM_QUANTITY, BY_CODE, CODE, QUANTITIES, coded
+from hub.model.quantities import ALARM_QUANTITY, BY_CODE, CODE, OWN, QUANTITIES, coded
 from hub.model.readings import Decoded, Quality, QuarantineRow, Reading, ReadingBatch, Reject
 from hub.registry.snapshot import Registry
 from hub.stores.journal import TICK, Record
@@ -23,6 +23,7 @@ _BIG = 1 << 62
 _RETAINED, _HISTORY, _DUPLICATE = int(Quality.RETAINED), int(Quality.HISTORY), int(Quality.DUPLICATE)
 _UNKNOWN, _CLOCK = int(Quality.UNKNOWN), int(Quality.CLOCK)
 _NAN = float("nan")
+_OWN = np.array([quantity.name in OWN for quantity in BY_CODE])
 _KEPT_BYTES = 65_536
 _MOST_KINDS = 1_000
 
@@ -82,6 +83,7 @@ class Reader:
         self._heads: list[int] = []
         self._codes = bytearray()  # of the readings, two bytes each
         self._values: list[float] = []
+        self._own_at: set[int] = set()  # positions of what the hub itself said
         self._quarantine: dict[tuple[str, str], _Aside] = {}
 
     def read(self, records: Sequence[Record]) -> list[Segment]:
@@ -208,6 +210,7 @@ class Reader:
         slot, code = registry.slot_of.get(device or "hub"), CODE.get(name)
         if slot is None or code is None:
             return
+        self._own_at.add(record.position)
         self._stretch(registry, slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
 
     def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
@@ -265,6 +268,14 @@ class Reader:
         for row in self.screen.judge_values(quantity, value, quality):
             where = (registry, int(slot[row]), int(position[row]), int(received[row]))
             self._odd_value(*where, *_implausible(int(quantity[row]), self._values[row]))
+        for row in np.flatnonzero(_OWN[quantity]).tolist():
+            if int(position[row]) not in self._own_at:  # else one detector alone could confirm its own fire
+                quality[row] |= np.uint16(Quality.IMPLAUSIBLE)
+                value[row] = _NAN
+                where = (registry, int(slot[row]), int(position[row]), int(received[row]))
+                self._odd_value(
+                    *where, f"{BY_CODE[int(quantity[row])].name} is for the hub to say", f"{self._values[row]:g}"
+                )
         return ReadingBatch(
             slot=slot,
             quantity=quantity,

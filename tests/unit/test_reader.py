@@ -403,6 +403,20 @@ def test_the_hub_tells_what_it_knows_of_a_device() -> None:
     assert told(tape) == [("smoke-1", "unattended_s", 180.0, Quality.GOOD), ("hub", "canary_missed", 2.0, Quality.GOOD)]
 
 
+def test_no_device_may_claim_what_only_the_hub_knows() -> None:
+    """Two witnesses move things: a detector that reports smoke must not also be the person on scene who confirms it."""
+    tape = Tape().says("sc/v1/demo/gw-1/smoke-1/tele", {"v": 1, "m": {"fire_confirmed": True, "battery_pct": 80}})
+    tape.says("$hub/smoke-1/fire_confirmed", b"1.0")
+    found = told(tape)
+    assert ("smoke-1", "battery_pct", 80.0, Quality.CLOCK) in found
+    claimed, known = [row for row in found if row[1] == "fire_confirmed"]
+    assert claimed[3] & Quality.IMPLAUSIBLE
+    assert claimed[2] is None
+    assert known == ("smoke-1", "fire_confirmed", 1.0, Quality.GOOD)
+    reasons = [row.reason for segment in read(tape) for row in segment.quarantine]
+    assert reasons == ["fire_confirmed is for the hub to say"]
+
+
 # -- batch invariance ---------------------------------------------------------------------------------------------------
 
 NAMES = ("env-1", "smoke-1", "lock-1", "stranger")
