@@ -65,7 +65,7 @@ def check(folder: Folder = Path("config")) -> None:
 
 def examine(folder: Path) -> Examination:
     """Checks `folder` as a whole. Changes nothing, opens no connection, and needs no broker or database."""
-    from hub.dispatch.escalation import load_policy
+    from hub.dispatch.policy import load_policy, wrong_rules
     from hub.registry.loader import load
     from hub.rules.calendar_file import load_context
     from hub.rules.ruleset import load_rules
@@ -83,7 +83,7 @@ def examine(folder: Path) -> Examination:
     settings = _read(lambda: load_settings(folder), found)
     context = _read(lambda: load_context(folder, zone=settings.timezone if settings else "UTC"), found)
     rules = _read(lambda: load_rules(folder / "rules", context=context), found)
-    _read(lambda: load_policy(folder / "escalation.yaml"), found)
+    policy = _read(lambda: load_policy(folder / "escalation.yaml"), found)
     if registry is not None:
         found.warnings += registry.warnings
         found.counts["places"] = len(registry.places)
@@ -93,6 +93,9 @@ def examine(folder: Path) -> Examination:
         found.complaints += _unknown_channels(folder, registry)
     if rules is not None:
         found.counts["rules"] = len(rules.rules)
+    if rules is not None and policy is not None:
+        severities = {rule.spec.id: rule.spec.severity for rule in rules.rules}
+        found.warnings += wrong_rules(folder / "escalation.yaml", policy, severities)
     if settings is not None:
         _check_settings(folder, settings, found)
     if context is not None:

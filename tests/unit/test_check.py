@@ -288,3 +288,12 @@ def test_a_mistake_in_the_calendar_is_found_and_one_that_has_run_out_is_a_warnin
     found = examine(folder)
     assert found.complaints == []
     assert [w.message for w in found.warnings if w.file == str(calendar)] != []
+
+
+def test_a_ladder_of_a_rule_that_is_not_there_or_gives_a_fire_up_is_a_warning(folder: Path) -> None:
+    edit(folder / "escalation.yaml", "  chatter:\n", "  chater:\n")
+    edit(folder / "escalation.yaml", "    repeat_s: 60\n    repeat_unless: on_scene\n", "")
+    warned = {warning.key: warning for warning in examine(folder).warnings if warning.key.startswith("rules.")}
+    assert warned["rules.chater"].remedy == "did you mean 'chatter'?"
+    assert "that of P1 is used instead" in warned["rules.fire-unattended"].message
+    assert all(warning.line for warning in warned.values())
