@@ -16,6 +16,12 @@ MESSAGES = Counter("gridhub_messages_total", "MQTT messages taken into the journ
 REJECTED = Counter("gridhub_rejected_total", "Messages rejected or quarantined", ["codec", "reason"])
 READINGS = Counter("gridhub_readings_total", "Readings that reached the rules")
 EVENTS = Counter("gridhub_condition_events_total", "Events that the rules found", ["kind"])
+SHADOW_DIFFERENCES = Counter(
+    "gridhub_shadow_differences_total", "What rules in shadow mode saw otherwise than the live ones", ["kind"]
+)
+SHADOW_DOWN = Gauge(
+    "gridhub_shadow_down", "1 while rules in shadow mode are given up after a fault; the live ones go on"
+)
 ALERTS_OPEN = Gauge("gridhub_alerts_open", "Live alerts", ["severity"])
 ALERTS_STALE = Gauge("gridhub_alerts_stale", "Alerts whose condition has held for more than 24 hours")
 CANARY_MISSED = Gauge("gridhub_canary_missed", "Heartbeats in a row that did not arrive in the ledger")

@@ -20,6 +20,7 @@ from hub.api import (
     routes_registry,
     routes_rules,
     routes_session,
+    routes_shadow,
     routes_stream,
     shield,
 )
@@ -65,6 +66,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_incidents,
         routes_stream,
         routes_registry,
+        routes_shadow,  # before routes_rules: /rules/shadow is no rule's id
         routes_rules,
         routes_session,
         routes_operations,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hub.alerts.desk import Desk
 from hub.clock import Clock
@@ -107,3 +107,6 @@ class ApiParts:
     notifier: ChangeNotifier
     rules: RuleBook
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
+    shadow: Callable[[], Mapping[str, Any] | None] = lambda: (
+        None
+    )  # what rules in shadow mode have seen; None: there are none

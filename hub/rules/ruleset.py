@@ -127,6 +127,26 @@ def rules_of(
     return as_set(rules)
 
 
+def laid_over(
+    base: RuleSet, read: list[Document], complaints: list[Complaint] | None = None, *, context: Context | None = None
+) -> RuleSet:
+    """`base` with the rules of `read` in the place of those with the same id, and beside the others. Raises ConfigError with
+    every complaint, `complaints` included."""
+    wrong = list(complaints or ())
+    rules: list[Rule] = []
+    for document in read:
+        found, more = _rules_of(document, context or Context())
+        rules += found
+        wrong += more
+    wrong += _doubled(rules)
+    own = {rule.spec.id for rule in rules}
+    whole = [*rules, *(rule for rule in base.rules if rule.spec.id not in own)]
+    wrong += _lost_references(whole, wrong)
+    if wrong:
+        raise ConfigError(wrong)
+    return as_set(whole)
+
+
 def as_set(rules: list[Rule]) -> RuleSet:
     rules = sorted(rules, key=lambda r: r.spec.id)
     joined = "\n".join(one.spec.version + one.spec.severity for r in rules for one in (r, *r.overrides))

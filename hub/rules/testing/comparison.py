@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,6 +68,7 @@ class Comparison:
     tallies: dict[str, Tally] = field(default_factory=dict)
     kept: deque[Difference] = field(default_factory=deque)
     dropped: int = 0
+    told: Callable[[Difference], None] = lambda difference: None
     _alone: dict[Side, dict[Key, Episode]] = field(default_factory=lambda: {"a": {}, "b": {}})
     _matched: dict[Side, dict[Key, Episode]] = field(default_factory=lambda: {"a": {}, "b": {}})
 
@@ -90,6 +92,10 @@ class Comparison:
             self._matched[side][key] = episode  # the other side sees one long episode where this one sees several
             return
         self._alone[side][key] = episode
+
+    def known(self, side: Side, rule: str, device: str, at_ms: int) -> None:
+        """An episode that one side had before both were followed: whatever the other side says while it lasts is the same."""
+        self._matched[side][(rule, device)] = Episode(at_ms)
 
     def cleared(self, side: Side, rule: str, device: str, at_ms: int) -> None:
         """An episode ends on one side."""
@@ -159,6 +165,7 @@ class Comparison:
         self._keep(_alone(side, key, episode))
 
     def _keep(self, difference: Difference) -> None:
+        self.told(difference)
         self.kept.append(difference)
         if len(self.kept) > self.most_kept:
             self.kept.popleft()
