@@ -63,6 +63,7 @@ class Recording:
         self._draft = draft
         self._sheet = draft.sheet
         self._find_rule = find_rule
+        self._latest: dict[tuple[str, str], str] = {}  # cause and place → their latest open incident
         self.counts = dict.fromkeys(_COUNTED, 0)
         ids = {_episode_id(event) for event in events}
         ids |= {_order_id(event) for event in events if event.kind == "chatter"}
@@ -127,6 +128,8 @@ class Recording:
         found = grouped(alert, known, place=place or "", window_ms=window_ms, at_ms=at_ms)
         self._sheet.incidents[found.incident.id] = found.incident
         (self._sheet.new_incidents if found.new else self._sheet.changed_incidents).add(found.incident.id)
+        if found.new:
+            self._latest[found.incident.rule_id, found.incident.place] = found.incident.id
         return found.alert
 
     def _incident(self, incident_id: str) -> Incident | None:
@@ -134,10 +137,14 @@ class Recording:
 
     def _open_incident(self, rule_id: str, place: str) -> Incident | None:
         """The latest open incident of this cause and place: of this transaction, else as stored."""
-        here = [i for i in self._sheet.incidents.values() if i.live and i.rule_id == rule_id and i.place == place]
-        if here:
-            return max(here, key=lambda incident: incident.opened_at_ms)
-        return incident_rows.latest_open(self._connection, rule_id, place)
+        latest = self._latest.get((rule_id, place))
+        if latest is not None:
+            return self._sheet.incidents[latest]
+        stored = incident_rows.latest_open(self._connection, rule_id, place)
+        if stored is None:
+            return None
+        self._latest[rule_id, place] = stored.id
+        return self._sheet.incidents.setdefault(stored.id, stored)
 
     def _window_ms(self, alert: Alert) -> int:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_batches_of_any_size_make_the_same_incidents(ledger, size):
         made = grouped(alert, known.get((one.rule.id, place)), place=place, window_ms=WINDOW, at_ms=one.at_ms)
         known[one.rule.id, place] = made.incident
         assert found[one.device] == (made.alert.incident_id, made.alert.bundled_until_ms)
+
+
+def test_500_faults_at_once_in_many_buildings_are_recorded_within_a_second(room):
+    took = []
+    for round_ in range(2):
+        storm = [low(f"b{n % 100}-{n}", T0 + round_ * 1_000) for n in range(500)]
+        began = time.process_time()
+        room.record(*storm)
+        took.append(time.process_time() - began)
+    rows = room.incidents.list(scope=None, limit=500).rows
+    assert sorted({(incident.alerts, open_alerts) for incident, open_alerts in rows}) == [(5, 5)]
+    assert len(rows) == 100
+    assert max(took) < 1.0, took
 
 
 def test_escalations_of_bundled_alerts_go_on(room):
