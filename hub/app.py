@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -57,6 +54,7 @@ from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
+from hub.stores.owner_name import OwnerName
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
@@ -157,7 +155,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         )
         if "courier" in roles:
             compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url)
-            owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+            named = OwnerName(settings.data)
+            closing.callback(named.release)
+            owner = named.name
             if "ingest" not in roles and _has_sirens(live.current):
                 speaker = replace(broker, client_id=f"{broker.client_id}-{owner}", persistent=False)
                 sessions.append(PahoSession(speaker, "courier", [], lambda envelope: None, clock=clock))

@@ -61,12 +61,22 @@ def told(phone: Phone) -> set[str]:
     return {c.body["device"] for c in phone.calls if c.body["transition"].startswith("raised")}
 
 
-def alerts_of(config: Path, **filters: Any) -> list[Alert]:
+def ledger_url_of(config: Path) -> str:
     settings = yaml.safe_load((config / "hub.yaml").read_text("utf-8"))
-    url = settings.get("ledger", {}).get("url") or f"sqlite:///{settings['data_dir']}/ledger.db"
-    ledger = Ledger.open(url, migrate=False)
+    return settings.get("ledger", {}).get("url") or f"sqlite:///{settings['data_dir']}/ledger.db"
+
+
+def alerts_of(config: Path, *, rule: str = "", **filters: Any) -> list[Alert]:
+    """Alerts in the ledger of the hub at `config`, of `rule` only if one is named."""
+    ledger = Ledger.open(ledger_url_of(config), migrate=False)
     try:
-        return AlertQueries(ledger).list(scope=None, limit=1_000, **filters).rows
+        queries, found, before = AlertQueries(ledger), [], None
+        while True:
+            page = queries.list(scope=None, limit=1_000, before=before, **filters)
+            found += page.rows
+            before = page.next
+            if before is None:
+                return [alert for alert in found if not rule or alert.rule_id == rule]
     finally:
         ledger.close()
 

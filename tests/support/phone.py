@@ -28,6 +28,11 @@ class Phone:
 
     answer: tuple[int, bytes] = (200, b'{"ok":true}')
     calls: list[Call] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)
+    """Cleared: what comes is kept, and its sender waits for an answer."""
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def __enter__(self) -> Phone:
         phone = self
@@ -40,6 +45,7 @@ class Phone:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 key = self.headers.get("Idempotency-Key", "")
                 phone.calls.append(Call(self.path, key, at_ns, at_ms, json.loads(raw)))
+                phone.answers.wait(60)
                 status, body = phone.answer
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
