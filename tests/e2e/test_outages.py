@@ -41,7 +41,7 @@ def test_a_restarted_broker_loses_nothing(tmp_path: Path, broker: Mosquitto, pho
         send(broker.port, [fire(*d) for d in detectors[20:]])
         wanted = {d for d, _ in detectors}
         until(lambda: wanted <= told(phone), within_s=30, what=lambda: f"not told: {sorted(wanted - told(phone))}")
-    assert Counter(a.device_id for a in alerts_of(config, severity="P1")) == Counter(dict.fromkeys(wanted, 1))
+    assert Counter(a.device_id for a in alerts_of(config, rule="smoke-alarm")) == Counter(dict.fromkeys(wanted, 1))
     assert phone.repeated() == 0
 
 
@@ -68,7 +68,7 @@ def test_a_restarted_postgresql_loses_nothing(tmp_path: Path, broker: Mosquitto,
             wanted = {d for d, _ in detectors}
             until(lambda: wanted <= told(phone), within_s=60, what=lambda: f"not told: {sorted(wanted - told(phone))}")
             until(lambda: hub.get("/readyz")[0] == 200, within_s=20, what=lambda: str(hub.get("/readyz")))
-        assert Counter(a.device_id for a in alerts_of(config, severity="P1")) == Counter(dict.fromkeys(wanted, 1))
+        assert Counter(a.device_id for a in alerts_of(config, rule="smoke-alarm")) == Counter(dict.fromkeys(wanted, 1))
         assert phone.repeated() <= 1, "at most the one in flight when the database went away"
     finally:
         if database.pid:
@@ -190,7 +190,7 @@ def test_a_full_disk_degrades_towards_alarms_and_heals_by_itself(
             within_s=60,
             what=lambda: f"{len(everything - kept())} messages are not in the journal",
         )
-        counts = Counter(a.device_id for a in alerts_of(config, severity="P1"))
+        counts = Counter(a.device_id for a in alerts_of(config, rule="smoke-alarm"))
         assert counts == Counter(dict.fromkeys(wanted, 1))
     finally:
         hub.stop()
