@@ -13,7 +13,6 @@ from hub.model.rules import Severity
 Why = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 ]
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
 
 
 class RuleScope(Wire):
@@ -110,7 +109,7 @@ class CheckIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    files: dict[FileName, str | None] = Field({}, max_length=200)
+    files: dict[str, str | None] = Field({}, max_length=200)
 
 
 class RollbackIn(BaseModel):
