@@ -64,6 +64,15 @@ def _calendar() -> Schema:
     return whole("GridHub: holidays, and the working days that stand in for them", body, definitions)
 
 
+def _scenes() -> Schema:
+    from hub.rules.testing.scene_file import SceneFile
+
+    definitions: Schema = {}
+    of_model(SceneFile, definitions, name="scenes")
+    body = definitions.pop("scenes")
+    return whole("GridHub: scenes, which say what rules must and must not do", body, definitions)
+
+
 def _places() -> Schema:
     from hub.registry.placefile import PlaceEntry
 
@@ -99,6 +108,7 @@ def _list(key: str, entry: Schema, definitions: Schema) -> Schema:
 
 _DRAWN: dict[str, Callable[[], Schema]] = {
     "rules.schema.json": _rules,
+    "scene.schema.json": _scenes,
     "hub.schema.json": _hub,
     "escalation.schema.json": _escalation,
     "calendar.schema.json": _calendar,

@@ -121,6 +121,7 @@ def test_a_process_without_journal_says_where_to_ask(hub: Hub) -> None:
 def test_the_rules_of_the_time_are_used_where_they_are_recorded(hub: Hub) -> None:
     now = InForce(load_rules(CONFIG / "rules"), {}, "another")
     book = hub.parts.rules
+    book.step()
     entry = book.versions.list(limit=1)[0]
     assert entry.applied_at_ms is not None
     then = rules_at(book.versions, entry.applied_at_ms + 1, Context(), now)
@@ -130,3 +131,24 @@ def test_the_rules_of_the_time_are_used_where_they_are_recorded(hub: Hub) -> Non
     assert "smoke.yaml" in then.texts
     before = rules_at(book.versions, entry.applied_at_ms - 1, Context(), now)
     assert (before.sure, before.version) == (False, "another")
+
+
+def test_a_hub_with_a_journal_has_its_answers_wired(tmp_path: Path) -> None:
+    import shutil
+
+    from hub.app import build
+    from hub.settings import load_settings
+
+    shutil.copytree(CONFIG, tmp_path / "config")
+    text = (tmp_path / "config" / "hub.yaml").read_text("utf-8")
+    (tmp_path / "config" / "hub.yaml").write_text(
+        text.replace("data_dir: data", f"data_dir: {tmp_path / 'data'}"), "utf-8"
+    )
+    hub = build(load_settings(tmp_path / "config"), clock=SteppedClock(T0))
+    try:
+        assert hub.web is not None
+        answers = hub.web.state.parts.answers
+        found = answers.of_device(SMOKE, "smoke-alarm", T0)
+        assert (found.fired, found.verdict.code) == (False, "no-reading")
+    finally:
+        hub.stop()

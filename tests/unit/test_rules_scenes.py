@@ -324,6 +324,23 @@ def test_a_scene_can_bring_its_own_places_and_devices(shipped: RuleSet) -> None:
     assert played(scene, lambda: Screen(Limits())).passed
 
 
+def test_a_scene_can_have_its_own_zone_and_calendar(shipped: RuleSet) -> None:
+    text = """
+        timezone: Europe/Berlin
+        holidays: [2024-05-01]
+        scenes:
+          - name: x
+            start: 2024-05-01T23:30:00
+            readings: [{at: 1s, device: smoke-alarm-1, smoke: true}]
+            expect: [{rule: smoke-alarm, device: smoke-alarm-1, raised: 1s}]
+        """
+    (scene,) = made(text, shipped)
+    assert scene.start_ms == 1_714_599_000_000
+    assert played(scene, lambda: Screen(Limits())).passed
+    _, wrong = read(text.replace("Europe/Berlin", "Europe/Berlins"), shipped)
+    assert any("'Europe/Berlins' is no time zone" in one for one in wrong)
+
+
 def test_only_devices_that_a_scene_names_are_there_and_hang_behind_a_gateway_that_it_names(shipped: RuleSet) -> None:
     (scene,) = made(
         """

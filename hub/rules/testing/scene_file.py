@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -203,14 +204,22 @@ class DeviceIn(Strict):
     tags: list[str] = []
 
 
-class SceneIn(Strict):
-    """One story with its outcome."""
+class _Setting(Strict):
+    """Where and when: what a scene says itself goes before what the top of its file says."""
 
-    name: str = Field(min_length=1)
     rules: list[str] | None = None
     places: dict[str, PlaceIn] = {}
     devices: dict[str, DeviceIn] = {}
     start: str | None = None
+    timezone: str | None = None
+    holidays: list[date] | None = None
+    workdays: list[date] | None = None
+
+
+class SceneIn(_Setting):
+    """One story with its outcome."""
+
+    name: str = Field(min_length=1)
     readings: list[Step] = []
     expect: list[Expected] = []
     silent: list[str | Quiet] = []
@@ -223,11 +232,7 @@ class SceneIn(Strict):
         return self
 
 
-class SceneFile(Strict):
+class SceneFile(_Setting):
     """A file of scenes. `rules`: files of the rules folder or ids that its scenes are about; by default the file of the same name."""
 
-    rules: list[str] | None = None
-    places: dict[str, PlaceIn] = {}
-    devices: dict[str, DeviceIn] = {}
-    start: str | None = None
     scenes: list[SceneIn] = Field(min_length=1)

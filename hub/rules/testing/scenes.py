@@ -8,24 +8,27 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub import documents
 from hub.documents import Document
-from hub.errors import Complaint
+from hub.errors import Complaint, ConfigError
 from hub.model.places import Level
 from hub.model.quantities import CODE
 from hub.model.readings import Quality
 from hub.model.rules import EventKind
 from hub.registry.snapshot import Registry
-from hub.rules.ruleset import RuleSet, as_set
+from hub.rules.kinds.kind import Context
+from hub.rules.ruleset import RuleSet, as_set, load_rules
 from hub.rules.testing import stage
 from hub.rules.testing.scene_file import FLAGS, Expected, Quiet, SceneFile, SceneIn
 from hub.rules.testing.stage import Extra
 
-START = "2024-03-05T12:00:00+08:00"
-"""When scenes begin that do not say it: a working Tuesday at noon, in a month without holidays."""
+START = "2024-03-05T12:00:00"
+"""When scenes begin that do not say it, on the wall of the site: a working Tuesday at noon, in a month without holidays."""
 _AFTERWARDS_MS = 5_000
 
 
@@ -138,7 +141,7 @@ class _Maker:
 
     def made(self) -> Scene | None:
         given = self.given
-        start_ms = self._start()
+        start_ms = self._start(self._site())
         wanted = self._rules()
         said, restarts, away = self._story()
         marks = self._marks(wanted)
@@ -167,18 +170,42 @@ class _Maker:
             heard_of=frozenset((s.device, s.quantity) for s in said),
         )
 
-    def _start(self) -> int:
+    def _site(self) -> ZoneInfo:
+        """The zone of the scene. Where it says zone or calendar, its rules are read anew for them."""
+        given = {key: getattr(self.given, key) for key in ("timezone", "holidays", "workdays")}
+        given = {key: value if value is not None else getattr(self.file, key) for key, value in given.items()}
+        name = given["timezone"] or Context().zone
+        try:
+            zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            own: documents.Path_ = ("scenes", self.n) if self.given.timezone else ()
+            message, remedy = f"{name!r} is no time zone", "write an IANA name, e.g. Asia/Shanghai"
+            self.wrong.append(self.document.complain((*own, "timezone"), message, remedy))
+            return ZoneInfo("UTC")
+        context = Context(
+            zone=name, holidays=frozenset(given["holidays"] or ()), workdays=frozenset(given["workdays"] or ())
+        )
+        if context != Context() and self.ruleset.rules:
+            folder = Path(self.ruleset.rules[0].spec.file).parent
+            try:
+                self.ruleset = _for_site(folder, context, self.ruleset.version)
+            except ConfigError as wrong:
+                self.wrong += wrong.complaints
+        return zone
+
+    def _start(self, zone: ZoneInfo) -> int:
         at: documents.Path_ = ("scenes", self.n, "start") if self.given.start else ("start",)
         text = self.given.start or self.file.start or START
         try:
             instant = datetime.fromisoformat(text)
-            if instant.tzinfo is None:
-                raise ValueError
         except ValueError:
-            message, remedy = f"{text!r} is no instant", f"write one with its offset, e.g. {START}"
+            message, remedy = (
+                f"{text!r} is no instant",
+                f"write one such as {START}, with an offset or on the site's wall",
+            )
             self.wrong.append(self.document.complain(at, message, remedy))
             return 0
-        return int(instant.timestamp() * 1_000)
+        return int((instant if instant.tzinfo else instant.replace(tzinfo=zone)).timestamp() * 1_000)
 
     def _rules(self) -> list[str]:
         """Ids of the rules that the scene is about."""
@@ -276,6 +303,12 @@ class _Maker:
         ]
         own = list(self.given.devices) + [n for n in self.file.devices if n in dict(named)]
         return None if lost else stage.built([*dict(named), *own], extras, places)
+
+
+@lru_cache(maxsize=16)
+def _for_site(folder: Path, context: Context, version: str) -> RuleSet:
+    """The rules of `folder` (whose content `version` names) as they are for another zone or calendar."""
+    return load_rules(folder, context=context)
 
 
 def with_references(ruleset: RuleSet, wanted: Iterable[str]) -> RuleSet:
