@@ -3,7 +3,7 @@
 A crash between a receiver's yes and our note of it repeats that notification. With one such moment at a time in the whole
 hub, a crash repeats one notification and not one for each lane. Far receivers (slow, or on the other side of the internet)
 do not take turns: they would make each other late. What is slow is measured against the hub itself: on a machine that has
-too much to do every receiver takes long, and then it is still their turn one after the other (docs/adr/0031).
+too much to do every receiver takes long, and then it is still their turn one after the other (docs/adr/0023).
 """
 
 from __future__ import annotations
