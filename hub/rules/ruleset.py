@@ -280,6 +280,12 @@ def _runnable(
 def _unsafe(document: Document, rule: Rule, at: documents.Path_) -> Iterator[Complaint]:
     """What no rule may be, whatever it watches."""
     spec = rule.spec
+    if rule.overrides and rule.run.counted is not None:
+        yield document.complain(
+            (*at, "overrides"),
+            "a rule about an area takes no overrides",
+            "write a rule of its own for those places (on.place)",
+        )
     if spec.severity == "P1" and rule.inhibitors:
         yield document.complain(
             (*at, "inhibited_by"), "a P1 can never be inhibited", "remove inhibited_by, or make it P2 to P4"

@@ -306,6 +306,11 @@ def test_a_correlation_that_makes_no_sense_is_refused(rule: str, message: str) -
         ruleset(SMOKE, a_rule("both", "correlate", "device_kind: smoke_alarm", rule))
 
 
+def test_a_correlation_takes_no_overrides() -> None:
+    with pytest.raises(ConfigError, match="takes no overrides"):
+        ruleset(SMOKE, a_rule("both", "correlate", "device_kind: smoke_alarm", "{area: unit, all: [{rule: smoke}]}", more="overrides: [{scope: {tag: x}, enabled: false, why: odd}]"))  # fmt: skip
+
+
 def test_a_life_safety_alarm_with_an_on_delay_is_refused() -> None:
     with pytest.raises(ConfigError, match="never waits"):
         ruleset(a_rule("late", "threshold", "device_kind: smoke_alarm, quantity: smoke", "{equals: true, hold_s: 5}", severity="P1"))  # fmt: skip
