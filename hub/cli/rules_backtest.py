@@ -33,6 +33,10 @@ _SHOWN = 10
 _SHOWN_DIFFERENCES = 20
 
 Rules = Annotated[Path | None, typer.Option("--rules", help="Folder of the rules to try (default: those of --config).")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--rule", help="Only this rule, and those that it refers to; may be given again.", metavar="ID"),
+]
 Compare = Annotated[Path | None, typer.Option("--compare", help="Folder of a second set (B), to see what differs.")]
 From = Annotated[
     str, typer.Option("--from", metavar="TIME", help="Begin: 2024-01-01, an instant, or -7d (default: all).")
@@ -68,6 +72,7 @@ class _Source:
 
 def backtest(
     rules: Rules = None,
+    only: Only = None,
     compare: Compare = None,
     begin: From = "",
     end: To = "",
@@ -96,6 +101,8 @@ def backtest(
     context = load_context(config, zone=settings.timezone)
     first = load_rules(rules or config / "rules", context=context)
     second = None if compare is None else load_rules(compare, context=context)
+    if only:
+        first, second = _chosen(first, only), None if second is None else _chosen(second, only)
     registry = load(config / "registry")
     now = now_ms()
     from_ms = instant(begin, "--from", zone=settings.timezone, now_ms=now) if begin else 0
@@ -129,6 +136,19 @@ def backtest(
         sys.stdout.write("\n")
     else:
         _show(test, about, source, settings.timezone, out)
+
+
+def _chosen(rules: RuleSet, only: list[str]) -> RuleSet:
+    import difflib
+
+    from hub.rules.testing.scenes import with_references
+
+    known = [rule.spec.id for rule in rules.rules]
+    for name in only:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            complain(f"--rule {name}: there is no such rule" + (f"; did you mean {near[0]}?" if near else ""))
+    return with_references(rules, only)
 
 
 def _length(text: str) -> int:

@@ -138,6 +138,13 @@ def readings(registry: Registry, device: str, quantity: str, rows: list[tuple[in
     return ReadingBatch.of([(slot, quantity, value, T0 + t, T0 + t, 0, n) for n, (t, value) in enumerate(rows)])
 
 
+def test_only_the_rules_that_are_asked_for_are_tried(config: Path, tmp_path: Path) -> None:
+    rows = [(0, SMOKE, "smoke", 0), (1_000, SMOKE, "smoke", 1), (2_000, SMOKE, "battery_low", 1)]
+    file = csv_of(tmp_path / "r.csv", rows)  # type: ignore[arg-type]
+    found = run("--config", config, "--csv", file, "--rule", "smoke-battery-low")
+    assert [rule for rule, *_ in alerts(found)] == ["smoke-battery-low"]
+
+
 def test_nothing_is_written_but_the_report(config: Path, tmp_path: Path) -> None:
     file = csv_of(tmp_path / "r.csv", [(0, SMOKE, "smoke", 0), (1_000, SMOKE, "smoke", 1)])
     run("--config", config, "--csv", file, "--out", tmp_path / "report.html")
@@ -184,6 +191,7 @@ def test_what_began_before_the_asked_time_is_known_and_not_counted(config: Path,
         (("--from", "yesterday"), "'yesterday' is no time"),
         (("--from", "2024-01-02", "--to", "2024-01-01"), "lies before"),
         (("--history",), "there is no history yet"),
+        (("--rule", "smoke-alrm"), "did you mean smoke-alarm?"),
         (("--warm-up", "1", "--from", "2024-01-01"), "--warm-up '1'"),
     ],
 )

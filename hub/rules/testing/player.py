@@ -120,9 +120,9 @@ class Player:
             delays: tuple[int, ...]
             if run.driven_by == "silence":
                 delays = (run.silent_ms or self._shortest_silence_ms,)
-            else:
-                delays = (run.hold_ms, run.clear_hold_ms)
-            if not table.inhibitable and run.passing is None and all(d == 0 or d >= stretch_ms for d in delays):
+            else:  # an inhibitable rule is raised by ticks alone
+                delays = (run.hold_ms or table.inhibitable, run.clear_hold_ms)
+            if run.passing is None and all(d == 0 or d >= stretch_ms for d in delays):
                 continue
             same = (cells.state == before.state[cell]) & (cells.start_ms == before.start_ms[cell])
             if not (same & (cells.since_ms == before.since_ms[cell])).all():
