@@ -28,6 +28,14 @@ def test_a_fire_that_nobody_is_at_goes_to_the_street_at_once() -> None:
     assert "street-officer" not in {who for who, _ in told(ordinary.deliveries)}
 
 
+def test_a_confirmed_fire_calls_the_next_station_and_the_community_at_once_and_goes_on() -> None:
+    for rule in ("fire-confirmed", "cabinet-fire-confirmed"):
+        plan = planner().raised(an_alert(rule_id=rule), NOW_MS)
+        assert {"community-officer", "worker-a", "north", "east"} <= {who for who, _ in told(plan.deliveries)}
+        assert due(plan)[0] == (1, 60)
+        assert POLICY.rules[rule].repeat_s == 60
+
+
 def test_a_work_order_goes_to_the_maintainer_and_else_says_that_there_is_none() -> None:
     plan = planner().raised(an_alert(rule_id="chatter", severity="P3"), NOW_MS)
     assert "no person has the role maintainer" in plan.gaps
@@ -70,8 +78,8 @@ def test_the_shipped_ladders_are_of_shipped_rules() -> None:
 
 
 def test_a_ladder_of_no_rule_is_a_complaint_with_the_nearest_one() -> None:
-    (complaint,) = wrong_rules(YAML, POLICY, {"fire-unattended": "P1", "chatters": "P3"})[:1]
-    assert complaint.key == "rules.chatter"
+    found = wrong_rules(YAML, POLICY, {"fire-unattended": "P1", "chatters": "P3"})
+    complaint = next(one for one in found if one.key == "rules.chatter")
     assert "did you mean 'chatters'?" in complaint.remedy
     assert complaint.line
 
