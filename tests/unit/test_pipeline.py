@@ -249,7 +249,7 @@ def test_while_the_ledger_is_away_nothing_more_is_read_and_then_all_comes_in_ord
     assert len(hub.pipeline._pending) <= 3
     hub.desk.away_before = 0
     hub.works()
-    (alert,) = hub.queries.list(scope=None).rows
+    (alert,) = [alert for alert in hub.queries.list(scope=None).rows if alert.rule_id == "smoke-alarm"]
     assert [row.action for row in hub.queries.audit(alert.id)][:3] == ["raised", "returned", "raised_again"]
     assert alert.occurrences == 2, "the third turn within a minute is chatter: one episode stays open"
 
