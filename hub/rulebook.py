@@ -132,6 +132,9 @@ class RuleBook:
 
     def complaints(self, texts: RuleTexts) -> tuple[Complaint, ...]:
         """What is wrong with these files; empty when they could run."""
+        running = self.running()
+        if running is not None and running.texts.version == texts.version:
+            return ()
         try:
             self._rules(texts)
         except ConfigError as wrong:

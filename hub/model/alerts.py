@@ -98,7 +98,9 @@ class Alert:
     position: int = -1
     chattering: bool = False  # the condition flaps: it ends only after a minute of quiet
     incident_id: str | None = None
-    bundled_until_ms: int | None = None  # told at that time, in one message with others of its incident; None = told by itself
+    bundled_until_ms: int | None = (
+        None  # told at that time, in one message with others of its incident; None = told by itself
+    )
 
     @property
     def is_lead(self) -> bool:

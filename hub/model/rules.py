@@ -62,7 +62,9 @@ class ConditionEvent:
     received_at_ms: int = 0
     canary: bool = False
     reason: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)  # what made it fire, as JSON: figures, thresholds, delays, members
+    evidence: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what made it fire, as JSON: figures, thresholds, delays, members
 
     @property
     def alert_id(self) -> str:

@@ -68,7 +68,9 @@ def test_an_alarm_goes_through_split_roles_and_two_couriers_tell_it_once(place: 
     until(lambda: wanted <= told(phone), within_s=30, what=lambda: f"not told: {sorted(wanted - told(phone))}")
     time.sleep(1.0)  # a second courier's copy would come now
     assert phone.repeated() == 0
-    assert Counter(a.device_id for a in alerts_of(place.config, rule="smoke-alarm")) == Counter(dict.fromkeys(wanted, 1))
+    assert Counter(a.device_id for a in alerts_of(place.config, rule="smoke-alarm")) == Counter(
+        dict.fromkeys(wanted, 1)
+    )
 
     status, ready = first.get("/readyz")
     assert (status, ready["ready"]) == (200, True)
