@@ -76,6 +76,29 @@ def test_time_leapt_over_tells_the_same_as_time_waited_for(rows: list[Row], piec
     assert sorted(leapt(rows, end_ms, pieces)) == sorted(waited(rows, end_ms))
 
 
+@settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(stories(), st.integers(1, 900))
+def test_a_journal_that_is_followed_in_strides_tells_the_same_as_tick_by_tick(rows: list[Row], phase: int) -> None:
+    """Ticks where the journal has them, with the hub away now and then (no tick for more than a minute)."""
+    parts: list[tuple[ReadingBatch, int | None]] = []
+    waiting = list(rows)
+    now = START + phase
+    while waiting or now < rows[-1][4] + 120_000:
+        here = [row for row in waiting if row[4] <= now]
+        waiting = waiting[len(here) :]
+        parts.append((ReadingBatch.of(here), now))
+        now += 200_000 if len(parts) % 97 == 0 else 1_000
+    told: list[list[tuple[Any, ...]]] = []
+    for stride in (1, 240):
+        said: list[tuple[Any, ...]] = []
+        engine = Engine(RULES, TOWN, start_ms=START)
+        player = Player(engine, start_ms=START, tell=lambda events, said=said: said.extend(brief(events)))  # type: ignore[misc]
+        for n in range(0, len(parts), stride):
+            player.follow(parts[n : n + stride])
+        told.append(said)
+    assert sorted(told[0]) == sorted(told[1])
+
+
 def test_what_happens_between_two_looks_is_found_at_its_second() -> None:
     slot = TOWN.slot_of["d1"]
     told: list[ConditionEvent] = []

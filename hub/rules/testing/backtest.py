@@ -22,6 +22,7 @@ from hub.rules.testing.comparison import Comparison, Side
 from hub.rules.testing.player import Player
 
 MOST_EPISODES = 200_000
+_PUT_OFF = 240
 HOLE_MS = 2 * 86_400_000
 """Readings further apart than this leave a hole in which nobody was there to judge: no silence is counted across it."""
 _NEVER = np.int64(1 << 61)
@@ -181,6 +182,7 @@ class Backtest:
         self.readings = 0
         self.disordered = 0
         self.holes = 0
+        self._put_off: list[tuple[ReadingBatch, int | None]] = []
         self._judge_unheard = judge_unheard
         self.comparison = Comparison(since_ms=count_from_ms) if compare is not None else None
         self.sides: list[Episodes] = []
@@ -242,16 +244,18 @@ class Backtest:
                 player.engine.last_heard_ms[~self._heard] = _NEVER
 
     def segment(self, batch: ReadingBatch, tick_ms: int | None, last_ms: int) -> None:
-        """Readings of a journal's stretch, and the tick that ends it, if one does."""
-        for player in self._players:
-            if len(batch):
-                player.take(batch)
-            if tick_ms is not None:
-                player.tick(tick_ms)
+        """Readings of a journal's stretch, and the tick that ends it, if one does. Some are put off to be judged together."""
+        self._put_off.append((batch, tick_ms))
         self.readings += len(batch)
         self.end_ms = max(self.end_ms, last_ms)
-        if tick_ms is not None:
-            self._settle()
+        if len(self._put_off) >= _PUT_OFF:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        parts, self._put_off = self._put_off, []
+        for player in self._players:
+            player.follow(parts)
+        self._settle()
 
     def _settle(self) -> None:
         if self.comparison is not None:
@@ -259,6 +263,7 @@ class Backtest:
 
     def finish(self, end_ms: int | None = None) -> None:
         """The readings end; time may go on to `end_ms`, so that silence up to there is judged."""
+        self._catch_up()
         if end_ms is not None and 0 < end_ms - self.end_ms <= HOLE_MS:
             for player in self._players:
                 player.advance(end_ms)

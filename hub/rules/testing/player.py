@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -110,6 +111,39 @@ class Player:
             self._stride = min(2 * self._stride, STRIDE)
             i = upto
 
+    def follow(self, parts: Sequence[tuple[ReadingBatch, int | None]]) -> None:
+        """Readings and the tick behind them (None: there is none yet), again and again, as a journal has them."""
+        n = 0
+        while n < len(parts):
+            size = max(1, min(self._stride, len(parts) - n))
+            if size > 1 and not self._at_once(parts[n : n + size]):
+                self._stride = size // 2
+                continue
+            if size == 1:
+                batch, tick_ms = parts[n]
+                if len(batch):
+                    self.take(batch)
+                if tick_ms is not None:
+                    self.tick(tick_ms)
+            self._stride = min(2 * max(1, self._stride), STRIDE)
+            n += size
+
+    def _at_once(self, parts: Sequence[tuple[ReadingBatch, int | None]]) -> bool:
+        """Judges several parts as one if no tick but the last could mean anything; whether it did."""
+        last_ms, since_ms = parts[-1][1], self.engine.last_tick_ms
+        if last_ms is None or not 0 < last_ms - since_ms <= STRIDE * TICK_MS:
+            return False
+        if not quiet(self.engine.tick(last_ms, self.position)):
+            return False
+        batches = [batch for batch, _ in parts if len(batch)]
+        if batches:
+            found = self.engine.evaluate(batches[0] if len(batches) == 1 else _joined(batches))
+            if not self._timeless(found, last_ms - since_ms):
+                return False
+            self.conclude(found)
+        self.tick(last_ms)
+        return True
+
     def _timeless(self, found: Found, stretch_ms: int) -> bool:
         """Whether no tick within the `stretch_ms` that `found` comes from could have meant anything, given that none would have
         without these readings: no delay that began among them is short enough to have run out, and nobody waits for a tick."""
@@ -139,6 +173,11 @@ class Player:
         if found.events:
             self._tell(found.events)
         self.engine.commit(found)
+
+
+def _joined(batches: Sequence[ReadingBatch]) -> ReadingBatch:
+    columns = {f.name: np.concatenate([getattr(batch, f.name) for batch in batches]) for f in fields(ReadingBatch)}
+    return ReadingBatch(**columns)
 
 
 def quiet(found: Found) -> bool:
