@@ -187,9 +187,25 @@ def check(model: type[M], document: Document, data: Any = None, at: Path_ = ()) 
 
 
 def _what(value: Any) -> str:
-    if isinstance(value, list):
-        return "a list"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "keys and values"
     return "nothing" if value is None else f"{value!r}"
+
+
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+}
+"""What a kind of error of pydantic's means to somebody who writes the file."""
 
 
 def _translated(model: type[BaseModel], document: Document, at: Path_, error: Any) -> Complaint:
@@ -208,6 +224,9 @@ def _translated(model: type[BaseModel], document: Document, at: Path_, error: An
         return document.complain(path, "this key is missing", f"add '{loc[-1]}'")
     if kind == "literal_error":
         return document.complain(path, f"{given!r} is not known here", f"use {error['ctx']['expected']}")
+    if kind in _EXPECTED:
+        remedy = "see the example in config/" if kind.startswith(("dict", "model")) else "correct the value"
+        return document.complain(path, f"expected {_EXPECTED[kind]}, found {_what(given)}", remedy)
     message = str(error["msg"]).removeprefix("Value error, ")
     shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
     return document.complain(path, message[:1].lower() + message[1:] + shown, "correct the value")

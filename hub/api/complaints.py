@@ -51,9 +51,22 @@ _SAID = (
     (r"there is no such file", _("there is no such file")),
     (r"not a name for a rule file", _("not a name for a rule file")),
     (r"give exactly one of (?P<keys>.+) \(found (?P<found>.+)\)", _("give exactly one of {keys} (found {found})")),
+    (r"expected a number, found (?P<found>.+)", _("expected a number, found {found}")),
+    (r"expected a whole number, found (?P<found>.+)", _("expected a whole number, found {found}")),
+    (r"expected true or false, found (?P<found>.+)", _("expected true or false, found {found}")),
+    (r"expected a text, found (?P<found>.+)", _("expected a text, found {found}")),
+    (r"expected a list, found (?P<found>.+)", _("expected a list, found {found}")),
     (
-        r"input should be a valid (?:number|integer), .*\(found (?P<found>.+)\)",
-        _("must be a number (found {found})"),
+        r"string should match pattern .+ \(found (?P<found>.+)\)",
+        _("has a form or characters that are not allowed here (found {found})"),
+    ),
+    (
+        r"clear_below goes with above/at_least and must not be higher than the limit",
+        _("clear_below goes with above/at_least and must not be higher than the limit"),
+    ),
+    (
+        r"clear_above goes with below/at_most and must not be lower than the limit",
+        _("clear_above goes with below/at_most and must not be lower than the limit"),
     ),
     (
         r"input should be greater than or equal to (?P<least>\S+) \(found (?P<found>.+)\)",
@@ -86,6 +99,11 @@ _SAID = (
     (r"name a rule of this folder", _("name a rule of this folder")),
     (r"break the circle", _("break the circle")),
     (r"save it as UTF-8", _("save it as UTF-8")),
+    (r"start the file with 'rules:'", _("start the file with 'rules:'")),
+    (r"only 'rules' stands at the top", _("only 'rules' stands at the top")),
+    (r"see hub/model/quantities\.py for the table", _("see hub/model/quantities.py for the table")),
+    (r"see the example in config/", _("see the example in config/")),
+    (r"give device, place, tag, model or device_kind", _("give device, place, tag, model or device_kind")),
 )
 _KNOWN = tuple((re.compile(pattern, re.S), message) for pattern, message in _SAID)
 
