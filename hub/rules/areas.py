@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from hub.registry.snapshot import Registry
 
 LEVELS = ("device", "room", "unit", "building", "grid", "compound", "community", "street")
+STANDS_IN = {"unit": ("building", "grid"), "compound": ("grid",)}
+"""What is taken for an area where a device lies in none of that level: a corridor, a school with a grid of its own."""
 
 
 class Areas:
@@ -54,17 +56,20 @@ class Areas:
         names: list[str] = []
         numbers: dict[str, int] = {}
 
-        def number(code: str) -> int:
+        def number(code: str, wanted: str) -> int:
             for place in registry.path(code):
-                if place.level == level:
+                if place.level == wanted:
                     if place.code not in numbers:
                         numbers[place.code] = len(names)
                         names.append(place.code)
                     return numbers[place.code]
             return -1
 
-        by_place = np.array([*(number(code) for code in registry.details.place_codes), -1], np.int32)
-        by_grid = np.array([*(number(code) for code in registry.grids), -1], np.int32)
-        codes = by_place[registry.details.place]
-        codes = np.where(codes >= 0, codes, by_grid[registry.grid])
+        codes = np.full(len(registry), -1, np.int32)
+        for wanted in (level, *STANDS_IN.get(level, ())):
+            by_place = np.array([*(number(code, wanted) for code in registry.details.place_codes), -1], np.int32)
+            by_grid = np.array([*(number(code, wanted) for code in registry.grids), -1], np.int32)
+            here = by_place[registry.details.place]
+            here = np.where(here >= 0, here, by_grid[registry.grid])
+            codes = np.where(codes >= 0, codes, here)
         return np.where(registry.active, codes, -1).astype(np.int32), numbers, names
