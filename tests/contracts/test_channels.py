@@ -25,6 +25,7 @@ from hub.errors import ConfigError
 from hub.model.deliveries import Message, Outcome, Refused, Retry, Sent
 from tests.support.channels import a_message, hub_yaml, opened
 from tests.support.notices import NOW_MS, ZONE, a_delivery, an_alert
+from tests.support.pace import patient
 from tests.support.receivers import Receiver, certificate, drip, raw, receiver
 from tests.support.registry import small_registry
 from tests.support.services.stands import STANDS
@@ -324,7 +325,7 @@ def test_a_receiver_that_misbehaves_costs_its_time_and_is_tried_again(how: str) 
         took = time.monotonic() - began
         assert isinstance(outcome, Retry), outcome
         assert outcome.reason
-        assert took < 1.5
+        assert took < patient(1.5)
         again = send(channel)  # and the channel still works
         assert isinstance(again, Retry)
 
@@ -333,7 +334,7 @@ def test_the_callers_time_limit_counts_too() -> None:
     with raw(hang) as url, webhook_to(url, timeout_s=5) as channel:
         began = time.monotonic()
         assert isinstance(send(channel, timeout_s=0.3), Retry)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < patient(1.0)
 
 
 def test_nobody_listening_is_tried_again() -> None:
@@ -391,7 +392,7 @@ def test_a_slow_receiver_does_not_hold_up_another_one() -> None:
             slow.wait_for(1)
             began = time.monotonic()
             assert isinstance(channels["webhook"].send("quick", a_message(), timeout_s=5), Sent)
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < patient(0.5)
             thread.join()
 
 
@@ -404,7 +405,7 @@ def test_closing_ends_a_send_in_flight() -> None:
         began = time.monotonic()
         channel.close()
         thread.join(5)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < patient(1.0)
         assert outcomes == [Retry(0.0, "the hub is stopping")]
 
 
@@ -434,7 +435,7 @@ def test_a_private_authority_can_be_named(tmp_path: Path) -> None:
         crew.delay_s = 5.0
         began = time.monotonic()
         assert isinstance(send(channel, timeout_s=0.5), Retry)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < patient(1.5)
 
 
 def test_plain_text_where_tls_was_promised_is_tried_again() -> None:

@@ -21,6 +21,7 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.ledger import Ledger
 from hub.stores.schema import alerts, audit, deliveries, episodes, timers
 from tests.support.alerts import OTHER, STRANGER, T0, VIEWER, WORKER, PlainPlanner, event, rule
+from tests.support.pace import patient
 from tests.support.postgres import postgres
 
 
@@ -313,7 +314,7 @@ def test_500_alarms_at_once_are_recorded_within_a_second(room):
         room.record(*[fire(device=e.device, at_ms=T0 + round_ * 1_000, position=e.position) for e in storm])
         took.append(time.process_time() - began)
     assert room.queries.open_counts()["P1"] == 500
-    assert max(took) < 1.0, took
+    assert max(took) < patient(1.0), took
 
 
 # -- people

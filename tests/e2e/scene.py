@@ -15,6 +15,7 @@ from hub.model.alerts import Alert
 from hub.registry.snapshot import Registry
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.ledger import Ledger
+from tests.support.pace import patient
 from tests.support.phone import Phone
 
 _latest: list[int] = [0]
@@ -82,7 +83,7 @@ def alerts_of(config: Path, *, rule: str = "", **filters: Any) -> list[Alert]:
 
 
 def until(ready: Callable[[], Any], *, within_s: float, what: str | Callable[[], str]) -> None:
-    end = time.monotonic() + within_s
+    end = time.monotonic() + patient(within_s)
     while not ready():
         assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(0.05)

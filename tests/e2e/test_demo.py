@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.mosquitto import free_port, mosquitto_binary
+from tests.support.pace import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.needs_mosquitto]
@@ -54,7 +55,7 @@ class Demo:
         return next((line for line in list(self.lines) if re.search(pattern, line)), None)
 
     def wait_for(self, pattern: str, within_s: float = 120.0) -> str:
-        until = time.monotonic() + within_s
+        until = time.monotonic() + patient(within_s)
         while (line := self.said(pattern)) is None:
             assert self.process.poll() is None, "\n".join(self.lines)
             assert time.monotonic() < until, f"no {pattern!r} in:\n" + "\n".join(self.lines)
@@ -96,7 +97,7 @@ def a_demo(tmp_path: Path, *more: str) -> Iterator[Demo]:
 
 
 def gone(pids: dict[str, int], within_s: float = 10.0) -> bool:
-    until = time.monotonic() + within_s
+    until = time.monotonic() + patient(within_s)
     while any(Path(f"/proc/{pid}").exists() for pid in pids.values()):
         if time.monotonic() > until:
             return False
@@ -184,7 +185,12 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path):
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "hub", "demo", "--console-port", str(port)]
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)}
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=patient(60),
+            env={**os.environ, "TMPDIR": str(tmp_path)},
         )
     assert done.returncode == 1
     assert f"port {port} is taken" in done.stderr
@@ -194,7 +200,7 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path):
 def test_a_wrong_configuration_is_told_before_anything_starts(tmp_path):
     (tmp_path / "hub.yaml").write_text("sight: demo\n")
     command = [sys.executable, "-m", "hub", "demo", "--config", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patient(60))
     assert done.returncode == 2
     assert "hub.yaml:1" in done.stderr
     assert "sight" in done.stderr
@@ -206,7 +212,7 @@ def test_another_terminal_looks_into_it_by_the_command_that_it_prints(tmp_path):
     shutil.copytree(ROOT / "config", place)
     with a_demo(tmp_path, "--no-fire", "--config", str(place)) as demo:
         look = shlex.split(demo.wait_for(r"^ +look ").split(maxsplit=1)[1])
-        done = subprocess.run([*look, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*look, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=patient(60))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "notified by webhook" in [stage["stage"] for stage in json.loads(done.stdout)["stages"]]
         with (place / "registry" / "devices.csv").open("a") as file:

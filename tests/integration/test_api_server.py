@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from hub.clock import now_ms
+from tests.support.pace import patient
 from tests.support.served import GRID, STATION, Hub, Served, hub_at, served
 
 
@@ -114,7 +115,7 @@ def test_two_hundred_readers_cost_no_thread_each_and_all_hear_the_alarm(hub: Hub
 
     heard, alert_id, raised, threads = asyncio.run(scene())
     assert {found for found, _ in heard} == {alert_id}
-    assert max(at for _, at in heard) - raised < 5
+    assert max(at for _, at in heard) - raised < patient(5)
     assert threads - threads_before < 60  # the web server's own pool of 40, however many readers there are
 
 
@@ -125,5 +126,5 @@ def test_the_server_stops_in_a_moment_although_readers_are_connected(hub: Hub, s
         hub.parts.notifier.close()
         begun = time.monotonic()
         server.stop()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < patient(2)
         assert list(lines)[-1] == ""  # ended between two events, not torn

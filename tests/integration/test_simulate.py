@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.mosquitto import free_port, running_mosquitto
+from tests.support.pace import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.needs_mosquitto
@@ -143,8 +144,8 @@ def test_it_can_be_stopped_while_the_broker_is_away():
         time.sleep(0.5)
         running.terminate()
         began = time.monotonic()
-        running.communicate(timeout=10)
-        assert time.monotonic() - began < 4
+        running.communicate(timeout=30)
+        assert time.monotonic() - began < patient(4)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from typing import Any
 from hub.ingest.mqtt import Broker, PahoSession
 from hub.ingest.session import Receipt
 from hub.model.readings import Envelope
+from tests.support.pace import patient
 
 
 def until(ready: Callable[[], Any], what: Any = "it did not happen", *, within_s: float = 10.0) -> None:
-    end = time.monotonic() + within_s
+    end = time.monotonic() + patient(within_s)
     while not ready():
         assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(0.01)

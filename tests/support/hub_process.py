@@ -18,6 +18,7 @@ import yaml
 
 from devices.simulators.town import write_town
 from tests.support.mosquitto import free_port
+from tests.support.pace import patient
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -61,7 +62,7 @@ def _endpoints(config: Path, webhook: str) -> dict[str, Any]:
     for file, key in (("stations.yaml", "stations"), ("people.yaml", "people")):
         for entry in yaml.safe_load((config / "registry" / file).read_text("utf-8"))[key]:
             names |= {entry.get("contacts", {}).get("webhook", "")}
-    return {name: {"url": f"{webhook}/{name}", "timeout_s": 3} for name in sorted(names - {""})}
+    return {name: {"url": f"{webhook}/{name}", "timeout_s": 10} for name in sorted(names - {""})}
 
 
 class HubProcess:
@@ -93,7 +94,7 @@ class HubProcess:
         return self
 
     def wait_ready(self, within_s: float = 40.0) -> None:
-        until = time.monotonic() + within_s
+        until = time.monotonic() + patient(within_s)
         while time.monotonic() < until:
             assert self.process is not None
             assert self.process.poll() is None, f"the hub ended:\n{self.log()[-4_000:]}"
@@ -128,7 +129,7 @@ class HubProcess:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(within_s)
+                self.process.wait(patient(within_s))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.support.mosquitto import free_port
+from tests.support.pace import patient
 
 _CONFIG = """
 reporting-disabled = true
@@ -88,7 +89,7 @@ class Influx:
             self._process = subprocess.Popen(
                 [self.binary, "-config", str(self._config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        give_up = time.monotonic() + within_s
+        give_up = time.monotonic() + patient(within_s)
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self.stop_engine()

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pace import patient
+
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/sbin")
 
 
@@ -87,7 +89,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [self.binary, "-c", str(self.config_file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        give_up = time.monotonic() + within_s
+        give_up = time.monotonic() + patient(within_s)
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self.stop()

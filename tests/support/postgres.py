@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from tests.support.mosquitto import free_port
+from tests.support.pace import patient
 
 _USER = "gridhub"
 
@@ -91,7 +92,7 @@ class Postgres:
                 stderr=log,
                 cwd=self.folder,
             )
-        give_up = time.monotonic() + timeout_s
+        give_up = time.monotonic() + patient(timeout_s)
         while True:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=2).close()

@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.support.pace import patient
+
 
 @dataclass
 class Post:
@@ -48,7 +50,7 @@ class Receiver:
     def wait_for(self, count: int, timeout_s: float = 5.0) -> list[Post]:
         """The first `count` posts, as soon as they are there. Fails loudly when they do not come."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.posts) >= count, timeout_s), (
+            assert self.arrived.wait_for(lambda: len(self.posts) >= count, patient(timeout_s)), (
                 f"{len(self.posts)} of {count} posts came within {timeout_s} s"
             )
             return self.posts[:count]
