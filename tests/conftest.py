@@ -1,9 +1,19 @@
-"""What holds for all tests."""
+"""What holds for all tests: where their files lie, how they are shared out among processes, and how they log."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
 import pytest
 import structlog
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 3 << 30
+_FIRST = ("e2e", "browser", "integration", "contracts")
 
 # As the hub itself: the default formatter draws the local variables of every frame, for minutes where one is a whole town.
 structlog.configure(
@@ -16,12 +26,42 @@ structlog.configure(
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several processes (`-n 2 --dist loadgroup`): the long stories one after the other in one of them, they kill and flood;
-    what starts a server for a whole file stays together."""
-    for item in items:
-        layer = item.path.parent.name
-        if layer == "e2e":
-            item.add_marker(pytest.mark.xdist_group("stories"))
-        elif layer in ("integration", "browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Puts the tests' files into memory, where there is room: killed processes leave there what they leave on a disk.
+
+    TMPDIR says otherwise. What is not synced to a disk could be lost by a power cut only, and no test can cause one.
+    """
+    if "TMPDIR" in os.environ or not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
+        return
+    if min(shutil.disk_usage(_MEMORY).free, _free_memory()) > _ROOM_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
+
+def _free_memory() -> int:
+    lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, those that take longest come first, so that all end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    layer = nodeid.split("/")[1]
+    return _FIRST.index(layer) if layer in _FIRST else len(_FIRST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives whole files to processes, and all of e2e to one: its tests measure time and kill processes, one after the other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "e2e" if _rank(nodeid) == 0 else nodeid.split("::", 1)[0]
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
