@@ -93,7 +93,7 @@ def _ledger(settings: Settings, closing: ExitStack) -> Ledger:
 def _answers(
     settings: Settings, config: Path, journal: Path | None, ledger: Ledger | None, closing: ExitStack
 ) -> Answers:
-    from hub.cli.rules_backtest import screen_of
+    from hub.cli.backtest_sources import screen_of
     from hub.ingest.router import Source
     from hub.registry.loader import load
     from hub.replay.answers import Answers
@@ -213,7 +213,7 @@ def _show_steps(console: Any, found: Explanation, zone: str, *, every: bool) -> 
 def what(step: Step) -> str:
     """One step in words."""
     from hub.model.quantities import QUANTITIES
-    from hub.rules.testing.explaining import in_words
+    from hub.rules.testing.sentences import in_words
 
     if step.what == "condition":
         return f"{step.rule} of {step.device} {step.event}"

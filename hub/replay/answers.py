@@ -14,7 +14,8 @@ from hub.registry.snapshot import Registry
 from hub.replay.explainer import Explainer
 from hub.rules.kinds.kind import Context
 from hub.rules.ruleset import RuleSet, rules_of
-from hub.rules.testing.explaining import Explanation, Instant, Sentence, explained, rule_text
+from hub.rules.testing.explaining import Explanation, explained, rule_text
+from hub.rules.testing.sentences import Instant, Sentence
 from hub.stores.rule_versions import RuleVersions
 
 _MOST_VERSIONS = 500

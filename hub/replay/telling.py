@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hub.i18n import text
-from hub.rules.testing.explaining import Explanation, Sentence, condition
+from hub.rules.testing.explaining import Explanation
+from hub.rules.testing.sentences import Sentence, condition
 
 
 def told(found: Explanation, zone: str) -> dict[str, Any]:

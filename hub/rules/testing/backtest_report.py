@@ -88,6 +88,7 @@ def _chart(episodes: Episodes, backtest: Backtest, zone: str) -> str:
     counts = [_by_severity(episodes, episodes.days.get(day, {})) for day in days]
     most = max(1, *(sum(c.values()) for c in counts))
     step = (width - left) / len(days)
+    wide = min(step * 0.8, 48.0)
     bars = []
     for n, (day, by_severity) in enumerate(zip(days, counts, strict=True)):
         y = float(height - bottom)
@@ -97,7 +98,7 @@ def _chart(episodes: Episodes, backtest: Backtest, zone: str) -> str:
                 size = number / most * (height - bottom - 12)
                 y -= size
                 bars.append(
-                    f'<rect x="{left + n * step + step * 0.1:.1f}" y="{y:.1f}" width="{step * 0.8:.2f}" height="{size:.1f}"'
+                    f'<rect x="{left + (n + 0.5) * step - wide / 2:.1f}" y="{y:.1f}" width="{wide:.2f}" height="{size:.1f}"'
                     f' fill="{colour}"><title>{day}: {number} {severity}</title></rect>'
                 )
     every = max(1, len(days) // 10)
@@ -107,7 +108,7 @@ def _chart(episodes: Episodes, backtest: Backtest, zone: str) -> str:
         if n % every == 0
     ]
     grid = "".join(
-        f'<line x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="g"/><text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        f'<line x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="g"/><text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.0f}</text>'
         for value, y in ((most * part, height - bottom - part * (height - bottom - 12)) for part in (0, 0.5, 1))
     )
     legend = " ".join(f'<span style="color:{colour}">■</span> {severity}' for severity, colour in _COLOURS.items())
