@@ -139,6 +139,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         )
         rules = book.load()
         in_force: Callable[[], RuleSet] = lambda: rules  # noqa: E731  # replaced below where they run
+        shadow: Callable[[], Mapping[str, Any] | None] = lambda: None  # noqa: E731  # likewise
         history = _history(settings)
         closing.callback(history.close)
 
@@ -206,7 +207,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             )
             pipeline, reload = core.pipeline, core.reload
             in_force = lambda: core.rules  # noqa: E731
-            book.in_force, book.reload = in_force, reload
+            shadow = core.shadowing.report
+            book.in_force, book.reload = in_force, core.reload_rules
             history_of_rules = Loop("rulebook", book.step)
             answers = _answers(settings, journal, core.screen.limits, sources, lambda: live.current, book)
             for lane, wanted in filters.items():
@@ -261,6 +263,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     ),
                     notifier=notifier,
                     rules=book,
+                    shadow=shadow,
                     answers=answers,
                 )
             )

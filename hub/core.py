@@ -23,11 +23,13 @@ from hub.recorder import Recorder
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
 from hub.rules import snapshot
+from hub.rules.calendar_file import CALENDAR_FILE, load_context
 from hub.rules.difference import difference
 from hub.rules.engine import Engine
 from hub.rules.ruleset import RuleSet
 from hub.rules.takeover import seed
 from hub.settings import Settings
+from hub.shadowing import Shadowing
 from hub.stores import state_file
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
@@ -68,8 +70,8 @@ class Core:
         self._reloading = threading.Lock()
         self._wanted: tuple[RuleSet, Registry] | None = None
         self._snapshot_at_ms = self._trim_at_ms = self._reconciled_at_ms = 0
-        self._rules_seen = _stamp(settings.folder / "rules")
-        self.config_trouble = ""
+        self._rules_seen = _stamp(settings.folder)
+        self.config_trouble = self._registry_trouble = ""
         screen = Screen(
             Limits(
                 past_ms=int(settings.screen.past_days * 86_400_000),
@@ -91,6 +93,9 @@ class Core:
             grid_status=self._grid_status,
         )
         self.screen = screen
+        self.shadowing = Shadowing(
+            settings.folder / "rules", lambda: load_context(settings.folder, zone=settings.timezone)
+        )
         self.pipeline = Pipeline(
             intake,
             Reader(router.decode, lambda: self.pipeline.engine.registry, screen, plain=router.plain),
@@ -102,6 +107,7 @@ class Core:
             clock=clock,
             durable_head=lambda: journal.head,
             on_segment=self.recorder.hand_over,
+            shadow=self.shadowing,
         )
         self._pipeline_loop = Loop("pipeline", self._pipeline_step)
         self._history_loop = Loop("history", self.recorder.step)
@@ -173,6 +179,7 @@ class Core:
     def _save_state(self, now: int) -> None:
         """Snapshot of the rules' state, never ahead of what the journal holds durably or of what the ledger has recorded."""
         self._snapshot_at_ms = now
+        self.shadowing.save(self.settings.data)
         position = self.pipeline.done
         if position > self.journal.head:
             return
@@ -185,8 +192,9 @@ class Core:
 
     def _watch(self) -> float:
         now = self.clock()
-        if self.live.changed() or _stamp(self.settings.folder / "rules") != self._rules_seen:
-            self.reload()
+        self.shadowing.watch()
+        if self.live.changed() or _stamp(self.settings.folder) != self._rules_seen:
+            self.reload_rules()
         if now - self._trim_at_ms >= _TRIM_EVERY_MS:
             self._trim_at_ms = now
             self.journal.trim(now, min(self.pipeline.done, self.recorder.position))
@@ -194,15 +202,32 @@ class Core:
 
     def reload(self) -> None:
         """Reads registry and rules again: all that can fail first, then one swap between two batches."""
+        self._reload(registry_too=True)
+
+    def reload_rules(self) -> None:
+        """The same for somebody who has changed rules and waits: reads the registry only if its files are others than last time.
+
+        So a registry that somebody broke keeps no rule from being changed; it goes on being complained about.
+        """
+        self._reload(registry_too=self.live.changed())
+
+    def _reload(self, *, registry_too: bool) -> None:
         with self._reloading:  # else an older set, loaded more slowly, could come after a newer one
-            self._rules_seen = _stamp(self.settings.folder / "rules")
+            self._rules_seen = _stamp(self.settings.folder)
             try:
                 rules = self._load()
-                registry = self.live.reload()
             except ConfigError as wrong:
                 self.config_trouble = _refused(wrong)
                 return
-            self.config_trouble = ""
+            if registry_too:
+                try:
+                    self.live.reload()
+                except ConfigError as wrong:
+                    self.config_trouble = self._registry_trouble = _refused(wrong)
+                    return
+                self._registry_trouble = ""
+            self.config_trouble = self._registry_trouble
+            registry = self.live.current
             if found := difference(self.rules, rules, registry):
                 log.info("rules.different", **found.summary())
             self._wanted = (rules, registry)
@@ -256,7 +281,12 @@ class Core:
 
     @property
     def health(self) -> dict[str, Callable[[], PartHealth]]:
-        return {"journal": self._journal_health, "pipeline": self._pipeline_health, "config": self._config_health}
+        return {
+            "journal": self._journal_health,
+            "pipeline": self._pipeline_health,
+            "config": self._config_health,
+            "shadow": lambda: health.of_configuration(self.shadowing.health()),
+        }
 
     def _journal_health(self) -> PartHealth:
         if not self.intake.alive:
@@ -309,9 +339,9 @@ def offline_rules(rules: RuleSet) -> list[str]:
 
 
 def _stamp(folder: Path) -> str:
-    """Changes when a YAML file of `folder` does."""
+    """Changes when a rule file or the calendar of the configuration in `folder` does."""
     try:
-        files = sorted(folder.glob("*.yaml"))
+        files = [*sorted((folder / "rules").glob("*.yaml")), *folder.glob(CALENDAR_FILE)]
         return json.dumps([(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files])
     except OSError:
         return ""

@@ -15,7 +15,7 @@ from typing import Protocol
 from hub.alerts.desk import Desk
 from hub.clock import Clock
 from hub.ingest.reader import Reader, Segment
-from hub.model.readings import QuarantineRow
+from hub.model.readings import QuarantineRow, ReadingBatch
 from hub.model.rules import ConditionEvent
 from hub.registry.snapshot import Registry
 from hub.rules.engine import Engine
@@ -35,6 +35,14 @@ class Source(Protocol):
 
     def read(self, position: int, *, limit: int) -> list[Record]: ...
     def wait(self, position: int, timeout_s: float) -> bool: ...
+
+
+class Beside(Protocol):
+    """Rules that are tried beside the live ones. Told what came after it was recorded, so no alarm waits for it; never raises."""
+
+    def follow(self, engine: Engine, now_ms: int, position: int) -> None: ...
+    def take(self, batch: ReadingBatch, live_events: Sequence[ConditionEvent]) -> None: ...
+    def tick(self, now_ms: int, position: int, live_events: Sequence[ConditionEvent]) -> None: ...
 
 
 class Pipeline:
@@ -58,12 +66,13 @@ class Pipeline:
         clock: Clock,
         durable_head: Callable[[], int],
         on_segment: Callable[[Segment], None] = lambda segment: None,
+        shadow: Beside | None = None,
         batch_records: int = 8_192,
     ) -> None:
         self.source, self.reader, self.engine, self.desk = source, reader, engine, desk
         self.journal, self.position, self.recorded_to = journal, position, recorded_to
         self._clock, self._durable_head, self._on_segment = clock, durable_head, on_segment
-        self._batch_records = batch_records
+        self._batch_records, self._shadow = batch_records, shadow
         self._pending: deque[Segment] = deque()
         self._cursor_at_ms = 0
         self.done = position
@@ -126,13 +135,19 @@ class Pipeline:
         """One segment to its end. Safe to call again if it raises: nothing is remembered before the desk has recorded."""
         replaying = segment.next <= self.recorded_to
         body_end = segment.next - (segment.tick_ms is not None)
+        if self._shadow is not None:
+            self._shadow.follow(self.engine, self.last_ms or segment.last_ms, self.done)
         if segment.first >= self.done:
             READINGS.inc(len(segment.batch))
-            self._conclude(
-                self.engine.evaluate(segment.batch), segment.quarantine, segment.last_ms, body_end, replaying
-            )
+            found = self.engine.evaluate(segment.batch)
+            self._conclude(found, segment.quarantine, segment.last_ms, body_end, replaying)
+            if self._shadow is not None:
+                self._shadow.take(segment.batch, found.events)
         if segment.tick_ms is not None and self.done < segment.next:
-            self._conclude(self.engine.tick(segment.tick_ms, body_end), (), segment.last_ms, segment.next, replaying)
+            found = self.engine.tick(segment.tick_ms, body_end)
+            self._conclude(found, (), segment.last_ms, segment.next, replaying)
+            if self._shadow is not None:
+                self._shadow.tick(segment.tick_ms, body_end, found.events)
         self.last_ms = segment.last_ms
         CURSOR.labels(consumer=CONSUMER).set(segment.next)
 
