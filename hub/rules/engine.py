@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from hub.rules.scope import Members, shared_out
 from hub.rules.silence import Silence
 from hub.rules.stepping import Stepper
 from hub.rules.table import Bytes, Kinds, RuleTable, leapt, leapt_memory
-from hub.rules.waiting import Start, Waiting
+from hub.rules.waiting import Start, Waiting, rows_among
 
 _NOT_FOR_RULES = int(Quality.DUPLICATE | Quality.HISTORY | Quality.IMPLAUSIBLE)
 _MAY_RAISE_LATE = np.array([bool(q.alarm) for q in BY_CODE])
@@ -76,7 +77,7 @@ class Engine:
         """Which tables a reading of a quantity concerns, and which wait for other rules."""
         self._by_quantity: dict[int, list[RuleTable]] = {}
         narrow: dict[int, list[RuleTable]] = {}
-        self._mixed: list[tuple[RuleTable, NDArray[np.int16]]] = []
+        self._mixed: list[tuple[RuleTable, tuple[int, ...]]] = []
         self._later: list[Waiting | Correlation] = []
         self._waiting: dict[int, Waiting] = {}  # by id of the table
         for turn in self.turns:
@@ -91,7 +92,7 @@ class Engine:
                 self._waiting[id(turn)] = Waiting(turn, self.areas, self._stepper)
                 self._later.append(self._waiting[id(turn)])
             elif run.also:
-                self._mixed.append((turn, np.array([code, *(CODE[q] for q in run.also)], np.int16)))
+                self._mixed.append((turn, tuple({code, *(CODE[q] for q in run.also)})))
             elif turn.narrow:
                 narrow.setdefault(code, []).append(turn)
             else:
@@ -125,8 +126,9 @@ class Engine:
         by_quantity = np.argsort(batch.quantity, kind="stable")
         sorted_quantity = batch.quantity[by_quantity]
         cuts = np.flatnonzero(sorted_quantity[1:] != sorted_quantity[:-1]) + 1
-        for rows in np.split(by_quantity, cuts):
-            code = int(batch.quantity[rows[0]])
+        edges = [0, *cuts.tolist(), len(batch)]
+        rows_of = {int(sorted_quantity[begin]): by_quantity[begin:end] for begin, end in pairwise(edges)}
+        for code, rows in rows_of.items():
             values = batch.value[rows]
             for table in self._by_quantity.get(code, ()):
                 if table.run.memory is not None:
@@ -142,7 +144,7 @@ class Engine:
                 else:
                     self._plain(table, batch, rows[at], table.run.breach(values[at]), roles, found, marked)  # type: ignore[misc]
         for table, codes in self._mixed:
-            rows = np.flatnonzero(np.isin(batch.quantity, codes))
+            rows = rows_among(rows_of, codes)
             if len(rows):
                 self._remembered(table, batch, rows, roles, found, marked)
         self._silence.hear(batch, found, marked)
@@ -151,7 +153,7 @@ class Engine:
             if isinstance(turn, Correlation):
                 self._correlate(turn, found, marked)
             else:
-                turn.read(batch, plain, found, marked)
+                turn.read(batch, rows_of, plain, found, marked)
         marked.sort(key=lambda m: m[:2])
         found.events = [event for _, _, event in marked if event.rule.alert]
         return found

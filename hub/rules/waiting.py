@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,35 @@ Start = tuple[int, ConditionEvent, bool, NDArray[np.int64]]
 """(row, event, whether the first condition of its area begins or the last one ended, cells concerned)"""
 
 
+RowsOf = Mapping[int, NDArray[np.intp]]
+"""By code of a quantity: the rows of a batch that are of it, in their order."""
+
+
+def rows_among(rows_of: RowsOf, codes: Iterable[int]) -> NDArray[np.intp]:
+    """The rows of all quantities in `codes`, in their order."""
+    parts = [rows_of[code] for code in codes if code in rows_of]
+    if len(parts) == 1:
+        return parts[0]
+    return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.intp)
+
+
 class Waiting:
     """One table with triggers."""
 
     def __init__(self, table: RuleTable, areas: Areas, stepper: Stepper) -> None:
         self.table = table
         self.gatherings = [Gathering(trigger.area, trigger.rules, 0) for trigger in table.run.triggers]
-        self._codes = np.array([CODE[q] for q in (table.spec.quantity, *table.run.also)], np.int16)
+        self._codes = {CODE[q] for q in (table.spec.quantity, *table.run.also)}
         self._areas, self._stepper = areas, stepper
 
-    def read(self, batch: ReadingBatch, plain: NDArray[np.bool_] | None, found: Found, marked: Marked) -> None:
+    def read(
+        self, batch: ReadingBatch, rows_of: RowsOf, plain: NDArray[np.bool_] | None, found: Found, marked: Marked
+    ) -> None:
         """Takes `batch` (rows that are `plain`, None: all) and the conditions in `marked`; adds to both."""
         table = self.table
-        rows = np.flatnonzero(np.isin(batch.quantity, self._codes))
+        rows = rows_among(rows_of, self._codes)
+        if not len(rows) and not marked:
+            return
         if plain is not None:
             rows = rows[plain[rows]]
         cell = table.cell_of(batch.slot[rows])
