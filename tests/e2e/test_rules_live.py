@@ -106,6 +106,30 @@ def test_rules_are_edited_while_the_hub_runs_and_every_way_in_is_in_the_history(
         assert said[0][0].startswith("cli:")
 
 
+def test_a_broken_registry_keeps_no_rule_from_being_changed_and_goes_on_being_named(config: Path) -> None:
+    with HubProcess(config) as hub:
+        token = hub.token("admin")
+        people = config / "registry" / "people.yaml"
+        whole = people.read_text("utf-8")
+        people.write_text(whole.replace("\npeople:", "\npeopel:", 1), "utf-8")
+        until(lambda: "people.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"], within_s=10, what=hub.log)
+        status, made = put(hub, token, "above: 55", "above: 60", "x")
+        assert (status, made["applied"]) == (200, True), made
+        assert limit(hub, token) == 60
+        assert "people.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"]
+        people.write_text(whole, "utf-8")
+        until(lambda: hub.get("/readyz")[1]["parts"]["config"]["state"] == "ok", within_s=10, what=hub.log)
+
+
+def test_a_calendar_is_taken_over_while_the_hub_runs(config: Path) -> None:
+    with HubProcess(config) as hub:
+        calendar = config / "calendar.yaml"
+        calendar.write_text("holidays: [{on: 2027-13-01}]\n")
+        until(lambda: "calendar.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"], within_s=10, what=hub.log)
+        calendar.write_text("holidays: [{on: 2027-01-01}]\n")
+        until(lambda: hub.get("/readyz")[1]["parts"]["config"]["state"] == "ok", within_s=10, what=hub.log)
+
+
 def test_a_change_survives_a_crash_right_after_the_answer(config: Path) -> None:
     hub = HubProcess(config).start()
     try:
