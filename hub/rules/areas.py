@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from hub.registry.snapshot import Registry
 
 LEVELS = ("device", "room", "unit", "building", "grid", "compound", "community", "street")
-STANDS_IN = {"unit": ("building", "grid"), "compound": ("grid",)}
-"""What is taken for an area where a device lies in none of that level: a corridor, a school with a grid of its own."""
 
 
 class Areas:
@@ -56,20 +54,17 @@ class Areas:
         names: list[str] = []
         numbers: dict[str, int] = {}
 
-        def number(code: str, wanted: str) -> int:
+        def number(code: str) -> int:
             for place in registry.path(code):
-                if place.level == wanted:
+                if place.level == level:
                     if place.code not in numbers:
                         numbers[place.code] = len(names)
                         names.append(place.code)
                     return numbers[place.code]
             return -1
 
-        codes = np.full(len(registry), -1, np.int32)
-        for wanted in (level, *STANDS_IN.get(level, ())):
-            by_place = np.array([*(number(code, wanted) for code in registry.details.place_codes), -1], np.int32)
-            by_grid = np.array([*(number(code, wanted) for code in registry.grids), -1], np.int32)
-            here = by_place[registry.details.place]
-            here = np.where(here >= 0, here, by_grid[registry.grid])
-            codes = np.where(codes >= 0, codes, here)
+        by_place = np.array([*(number(code) for code in registry.details.place_codes), -1], np.int32)
+        by_grid = np.array([*(number(code) for code in registry.grids), -1], np.int32)
+        codes = by_place[registry.details.place]
+        codes = np.where(codes >= 0, codes, by_grid[registry.grid])
         return np.where(registry.active, codes, -1).astype(np.int32), numbers, names

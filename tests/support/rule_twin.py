@@ -93,12 +93,10 @@ class Twin:
         if level == "device":
             return self.registry.ids[slot]
         device = self.registry.device(slot)
-        instead = {"unit": ["building", "grid"], "compound": ["grid"]}.get(level, [])
-        for wanted in [level, *instead]:
-            for path in (self.registry.path(device.place), self.registry.path(device.grid)):
-                for place in path:
-                    if place.level == wanted:
-                        return place.code
+        for path in (self.registry.path(device.place), self.registry.path(device.grid)):
+            for place in path:
+                if place.level == level:
+                    return place.code
         return ""
 
     def _cell(self, rule: Rule, slot: int) -> Memory:

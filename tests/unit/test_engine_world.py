@@ -11,12 +11,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError
-from hub.model.places import Name, Place
 from hub.model.quantities import CODE
 from hub.model.readings import Quality, ReadingBatch
 from hub.registry.snapshot import Registry
 from hub.rules import snapshot
-from hub.rules.areas import Areas
 from hub.rules.engine import Engine
 from hub.rules.kinds import KINDS
 from hub.rules.ruleset import RuleSet
@@ -330,21 +328,6 @@ def test_a_confirmed_fire_ends_when_the_window_has_passed_without_another_messag
         *ticks(3_000, 3_501, 4_000),
     ]
     assert found(story, "two") == [("raised", "two", "s2"), ("cleared", "two", "s2")]
-
-
-def test_where_there_is_no_unit_the_building_stands_in_and_where_no_compound_the_grid() -> None:
-    school = "440399001001900"
-    yard = [Place(code=school, level="grid", name=Name(zh="学校", en="School"), parent="440399001001", dedicated=True)]
-    devices = [
-        a_device("k1", place=school, grid=school),
-        a_device("k2", place=school, grid=school),
-        a_device("s1"),
-        a_device("u1", place=UNIT),
-    ]
-    areas = Areas(Registry.of(devices, places=[*places(), *yard], stations=stations()))
-    units, compounds = areas.of("unit"), areas.of("compound")
-    assert [areas.name("unit", n) for n in units.tolist()] == [school, school, BUILDING, UNIT]
-    assert [areas.name("compound", n) for n in compounds.tolist()] == [school, school, COMPOUND, COMPOUND]
 
 
 def test_the_same_detector_twice_does_not_confirm_a_fire() -> None:
