@@ -28,6 +28,12 @@ structlog.configure(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # what is set here holds for all processes of the tests and what they start
+        _keep_files_in_memory()
+        _compile_once(config)
+
+
+def _keep_files_in_memory() -> None:
     """Puts the tests' files into memory, where there is room: killed processes leave there what they leave on a disk.
 
     TMPDIR says otherwise. What is not synced to a disk could be lost by a power cut only, and no test can cause one.
@@ -36,6 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if min(shutil.disk_usage(_MEMORY).free, _free_memory()) > _ROOM_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
+
+def _compile_once(config: pytest.Config) -> None:
+    """Where Python may keep nothing, each of the many hubs that are started would compile itself anew, for seconds."""
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
+        folder = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gridhub-pycache-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _free_memory() -> int:
