@@ -90,10 +90,14 @@ class HubProcess:
                 cwd=CONFIG.parent,
             )  # fmt: skip
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()  # nobody else would: the test has no hub to stop yet
+                raise
         return self
 
-    def wait_ready(self, within_s: float = 40.0) -> None:
+    def wait_ready(self, within_s: float = 60.0) -> None:
         until = time.monotonic() + patient(within_s)
         while time.monotonic() < until:
             assert self.process is not None
