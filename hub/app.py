@@ -35,6 +35,7 @@ from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
+from hub.model.rules import RuleSpec
 from hub.pipeline import Pipeline
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
@@ -153,6 +154,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             planner,
             on_change=notifier.changed,
             on_outbox=lambda: _wake(couriers),
+            find_rule=lambda rule_id: _spec_of(in_force(), rule_id),
         )
         if "courier" in roles:
             compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url)
@@ -408,6 +410,11 @@ def _wake(couriers: list[Courier]) -> None:
 
 def _taker(intake: Intake, lane: str) -> Callable[[Any], None]:
     return lambda envelope: intake.take(envelope, lane=lane)
+
+
+def _spec_of(rules: RuleSet, rule_id: str) -> RuleSpec | None:
+    rule = rules.find(rule_id)
+    return None if rule is None else rule.spec
 
 
 def _own_work(

@@ -10,6 +10,7 @@ from pathlib import Path
 from hub import health
 from hub.alerts.desk import Desk
 from hub.api.parts import PartHealth
+from hub.canary import ALARM as HEARTBEAT
 from hub.clock import Clock
 from hub.errors import ConfigError
 from hub.ingest.codecs.context import CodecContext
@@ -241,7 +242,7 @@ class Core:
         found = []
         for row in rows:
             alert = alerts.get(row.alert_id) if row.alert_id else None
-            if alert is not None:
+            if alert is not None and alert.quantity != HEARTBEAT:  # it toggles each minute and tells nothing in a chart
                 event = alert_event(
                     alert, registry, sequence=row.id, at_ms=row.at_ms, action=row.action, to_state=row.to_state
                 )
