@@ -167,7 +167,8 @@ def _scalar(node: yaml.Node) -> Any:
     try:
         value = construct(_SCALARS, node)
     except (yaml.YAMLError, ValueError) as bad:
-        raise _NotPlain(node.start_mark, f"not a plain value: {bad}", "quote it") from bad
+        remedy = "correct the date" if node.tag.endswith(":timestamp") else "quote it"
+        raise _NotPlain(node.start_mark, f"'{node.value}' is not a plain value: {bad}", remedy) from bad
     return value if value is None or isinstance(value, str | int | float | bool) else str(node.value)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -284,6 +285,10 @@ MISTAKES = [
     Mistake("escalation.yaml has an unknown key", "escalation.yaml", _before("severites: {}\n"), 1, "severites", "severities"),
     Mistake("escalation.yaml has a wrong type", "escalation.yaml", _instead("repeat_s: 60", "repeat_s: often"), None, "repeat_s", "often"),
     Mistake("escalation.yaml tells nobody known", "escalation.yaml", _instead("tell: [station, grid]", "tell: [statoin]"), None, "tell", "station"),
+    Mistake("calendar.yaml cannot be parsed", "calendar.yaml", _before("a: [\n"), None, "", "not valid YAML"),
+    Mistake("calendar.yaml has an unknown key", "calendar.yaml", _before("holydays: []\n"), 1, "holydays", "holidays"),
+    Mistake("calendar.yaml has no such day", "calendar.yaml", _instead("2026-10-07", "2026-10-32"), None, "", "2026-10-32"),
+    Mistake("calendar.yaml has a day of rest on which people work", "calendar.yaml", _instead("2026-01-04", "2026-01-02"), None, "workdays", "holiday as well"),
     Mistake("a rule file cannot be parsed", RULES + "smoke.yaml", _before("a: [\n"), None, "", "not valid YAML"),
     Mistake("a rule has an unknown key", RULES + "smoke.yaml", _instead("latch: true", "lacth: true"), 10, "lacth", "latch"),
     Mistake("a rule has a wrong type", RULES + "smoke.yaml", _instead("respond_within_s: 60", "respond_within_s: soon"), None, "respond_within_s", "soon"),
@@ -315,7 +320,10 @@ MISTAKES = [
 
 
 def put(mistake: Mistake, config: Path) -> None:
-    """Makes `mistake` in `config`."""
+    """Makes `mistake` in `config`; in a file of which only the example is there, in a copy of that."""
     path = config / mistake.file
+    example = path.with_name(f"{path.stem}.example{path.suffix}")
+    if not path.exists() and example.exists():
+        shutil.copyfile(example, path)
     changed = mistake.change(path.read_text("utf-8"))
     path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
