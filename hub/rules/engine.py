@@ -28,7 +28,7 @@ from hub.rules.narrow import NarrowIndex
 from hub.rules.ruleset import RuleSet
 from hub.rules.scope import Members, shared_out
 from hub.rules.silence import Silence
-from hub.rules.stepping import Stepper
+from hub.rules.stepping import Stepper, members_of
 from hub.rules.table import Bytes, Kinds, RuleTable, leapt, leapt_memory
 from hub.rules.waiting import Start, Waiting, rows_among
 
@@ -49,6 +49,7 @@ class Engine:
         self.last_heard_ms = np.full(len(registry), start_ms, np.int64)
         self.last_tick_ms = start_ms
         self.deaf = False  # the hub does not hear its broker: nobody's silence counts
+        self._scratch = np.empty(len(registry), np.int32)
         self.areas = Areas(registry)
         self._stepper = Stepper(registry)
         kinds, members = Kinds(registry), Members(registry)
@@ -129,24 +130,25 @@ class Engine:
         edges = [0, *cuts.tolist(), len(batch)]
         rows_of = {int(sorted_quantity[begin]): by_quantity[begin:end] for begin, end in pairwise(edges)}
         for code, rows in rows_of.items():
-            values = batch.value[rows]
+            values, once = batch.value[rows], self._once(batch.slot[rows])
             for table in self._by_quantity.get(code, ()):
                 if table.run.memory is not None:
-                    self._remembered(table, batch, rows, roles, found, marked)
+                    self._remembered(table, batch, rows, once, roles, found, marked)
                     continue
                 breach = table.run.breach(values)  # type: ignore[misc]
                 if table.awake or breach.any():
-                    self._plain(table, batch, rows, breach, roles, found, marked)
+                    self._plain(table, batch, rows, breach, once, roles, found, marked)
             index = self._narrow.get(code)
             for table, at in index.concerned(batch.slot[rows], values) if index is not None else ():
                 if table.run.memory is not None:
-                    self._remembered(table, batch, rows[at], roles, found, marked)
+                    self._remembered(table, batch, rows[at], once, roles, found, marked)
                 else:
-                    self._plain(table, batch, rows[at], table.run.breach(values[at]), roles, found, marked)  # type: ignore[misc]
+                    breach = table.run.breach(values[at])  # type: ignore[misc]
+                    self._plain(table, batch, rows[at], breach, once, roles, found, marked)
         for table, codes in self._mixed:
             rows = rows_among(rows_of, codes)
             if len(rows):
-                self._remembered(table, batch, rows, roles, found, marked)
+                self._remembered(table, batch, rows, False, roles, found, marked)
         self._silence.hear(batch, found, marked)
         plain = None if roles is None else roles == _PLAIN
         for turn in self._later:
@@ -157,6 +159,12 @@ class Engine:
         marked.sort(key=lambda m: m[:2])
         found.events = [event for _, _, event in marked if event.rule.alert]
         return found
+
+    def _once(self, slots: NDArray[np.int32]) -> bool:
+        """Whether no device is among `slots` twice."""
+        turn = np.arange(len(slots), dtype=np.int32)
+        self._scratch[slots] = turn
+        return bool((self._scratch[slots] == turn).all())
 
     def _roles(self, batch: ReadingBatch) -> Bytes | None:
         """How each row may act on rules, or None when all are plain."""
@@ -176,6 +184,7 @@ class Engine:
         batch: ReadingBatch,
         rows: NDArray[np.intp],
         breach: NDArray[np.bool_],
+        once: bool,
         roles: Bytes | None,
         found: Found,
         marked: Marked,
@@ -187,15 +196,18 @@ class Engine:
             rows, cell, breach = rows[watched], cell[watched], breach[watched]
             if not len(rows):
                 return
-        unique, member = np.unique(cell, return_inverse=True)
-        touched = table.cells.state[unique] != NORMAL
-        touched[member[breach]] = True
-        keep = touched[member]
+        unique, member = members_of(cell, once)
+        keep = table.cells.state[unique] != NORMAL
+        if member is None:
+            keep |= breach
+        else:
+            keep[member[breach]] = True
+            keep = keep[member]
         if not keep.any():
             return
         if not keep.all():
             rows = rows[keep]
-            unique, member = np.unique(cell[keep], return_inverse=True)
+            unique, member = members_of(cell[keep], once)
         cells = table.read(unique)
         signal = table.run.signals(batch.value[rows])  # type: ignore[misc]
         if roles is not None:
@@ -214,6 +226,7 @@ class Engine:
         table: RuleTable,
         batch: ReadingBatch,
         rows: NDArray[np.intp],
+        once: bool,
         roles: Bytes | None,
         found: Found,
         marked: Marked,
@@ -226,8 +239,9 @@ class Engine:
         rows, cell = rows[watched], cell[watched]
         if not len(rows):
             return
-        unique, member = np.unique(cell, return_inverse=True)
+        unique, member = members_of(cell, once)
         cells = table.read(unique)
+        cells.calm = True  # until a step moves one
         self._stepper.waves(table, cells, batch, rows, member, None, marked)
         found.changes.append((table, cells))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hub.rules.engine import Engine
 from hub.rules.gathering import Gathering, Group
+from hub.rules.kinds.kind import memory_at
 from hub.rules.takeover import anything_in, refill
 
 SCHEMA = 2
@@ -40,7 +41,7 @@ def dump(engine: Engine, about: dict[str, Any]) -> bytes:
         arrays[f"{n}.start"] = cells.start_ms[cell]
         arrays[f"{n}.count"] = cells.count[cell]
         if cells.memory is not None:
-            arrays[f"{n}.memory"] = cells.memory[cell]
+            arrays[f"{n}.memory"] = memory_at(cells.memory, cell)
     text = json.dumps(
         {
             "schema": SCHEMA,
@@ -115,7 +116,7 @@ def _restore_table(
         if f"{number}.memory" in arrays and cells.memory is not None:
             memory = arrays[f"{number}.memory"]
             if memory.dtype == cells.memory.dtype:
-                cells.memory = memory[fits]
+                cells.memory = memory_at(memory, fits)
         for device, times in flaps.items():
             slot = engine.registry.slot_of.get(device)
             at = -1 if slot is None else int(table.cell_of(np.array([slot], np.int32))[0])

@@ -13,7 +13,7 @@ from hub.model.rules import ConditionEvent, EventKind
 from hub.registry.snapshot import Registry
 from hub.rules.condition import ACTIVE
 from hub.rules.found import Marked
-from hub.rules.kinds.kind import Look
+from hub.rules.kinds.kind import Look, memory_at, remember_at
 from hub.rules.table import Bytes, Cells, RuleTable
 
 
@@ -29,18 +29,21 @@ class Stepper:
         cells: Cells,
         batch: ReadingBatch,
         rows: NDArray[np.intp],
-        member: NDArray[np.intp],
+        member: NDArray[np.intp] | None,
         signal: Bytes | None,
         marked: Marked,
     ) -> None:
-        """Steps `cells` through `rows`, each device once per wave. `signal` None: the rule's memory judges."""
-        for wave in waves_of(member):
-            at, here = member[wave], rows[wave]
+        """Steps `cells` through `rows`, each device once per wave. `signal` None: the rule's memory judges.
+
+        `member` says which of `cells` each row is about; None: row n about cell n.
+        """
+        for wave in [np.arange(len(rows))] if member is None else waves_of(member):
+            at, here = wave if member is None else member[wave], rows[wave]
             now_ms = batch.received_at_ms[here]
             if signal is None:
                 assert table.run.judge is not None
                 assert cells.memory is not None
-                memory = cells.memory[at]
+                memory = cells.memory if member is None else memory_at(cells.memory, at)
                 look = Look(
                     quantity=batch.quantity[here],
                     value=batch.value[here],
@@ -48,10 +51,14 @@ class Stepper:
                     observed_ms=batch.observed_at_ms[here],
                 )
                 said = table.run.judge(look, memory)
-                cells.memory[at] = memory
+                if member is not None:
+                    remember_at(cells.memory, at, memory)
             else:
                 said = signal[wave]
             before, after, chatters = table.step(cells, at, said, now_ms, table.inhibitable)
+            if after is before:
+                continue
+            cells.calm = False
             turns = np.flatnonzero((before >= ACTIVE) != (after >= ACTIVE))
             for n in turns.tolist():
                 kind: EventKind = "raised" if after[n] >= ACTIVE else "cleared"
@@ -99,6 +106,7 @@ class Stepper:
         blocked: NDArray[np.bool_] | bool,
     ) -> Iterator[tuple[EventKind, int]]:
         """One step at one time; what began and ended, as (kind, index into `at`)."""
+        cells.calm = False
         before, after, chatters = table.step(cells, at, signal, np.full(len(at), now_ms, np.int64), blocked)
         for n in np.flatnonzero((before >= ACTIVE) != (after >= ACTIVE)).tolist():
             yield ("raised" if after[n] >= ACTIVE else "cleared"), n
@@ -142,6 +150,11 @@ def _evidence(table: RuleTable, cells: Cells, at: int, now_ms: int) -> dict[str,
     if table.spec.origin:
         evidence["override"] = table.spec.origin
     return evidence
+
+
+def members_of(cell: NDArray[np.int32], once: bool) -> tuple[NDArray[np.int32], NDArray[np.intp] | None]:
+    """The cells in `cell`, each once, and which of them each is (None: all are different already, as `once` tells)."""
+    return (cell, None) if once else np.unique(cell, return_inverse=True)
 
 
 def waves_of(member: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hub.model.readings import Ints
 from hub.registry.snapshot import Registry
 from hub.rules.condition import ACTIVE, BREACH, CLEARING, NEXT, NORMAL, PENDING
-from hub.rules.kinds.kind import Memory
+from hub.rules.kinds.kind import Memory, memory_at, remember_at
 from hub.rules.ruleset import Rule
 
 Bytes = NDArray[np.uint8]
@@ -39,6 +39,7 @@ class Cells:
     count: Bytes
     memory: Memory | None = None
     flaps: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    calm: bool = False  # nothing but `memory` has changed
 
     @staticmethod
     def fresh(size: int, memory: np.dtype[np.void] | None) -> Cells:
@@ -52,7 +53,7 @@ class Cells:
         )
 
     def take(self, index: NDArray[np.intp]) -> Cells:
-        memory = None if self.memory is None else self.memory[index]
+        memory = None if self.memory is None else memory_at(self.memory, index)
         return Cells(
             self.cell[index],
             self.state[index],
@@ -126,11 +127,15 @@ class RuleTable:
     def read(self, cell: NDArray[np.int64] | NDArray[np.intp] | NDArray[np.int32]) -> Cells:
         """A copy of the cells `cell`, each named once."""
         c = self.cells
-        memory = None if c.memory is None else c.memory[cell]
+        memory = None if c.memory is None else memory_at(c.memory, cell)
         return Cells(cell.astype(np.int64), c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell], memory)
 
     def write(self, new: Cells) -> None:
         c, cell = self.cells, new.cell
+        if c.memory is not None and new.memory is not None:
+            remember_at(c.memory, cell, new.memory)
+        if new.calm:
+            return
         self.awake += int(np.count_nonzero(new.state)) - int(np.count_nonzero(c.state[cell]))
         c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell] = (
             new.state,
@@ -138,8 +143,6 @@ class RuleTable:
             new.start_ms,
             new.count,
         )
-        if c.memory is not None and new.memory is not None:
-            c.memory[cell] = new.memory
         if new.flaps:
             c.flaps.update(new.flaps)
             if len(c.flaps) > _KEPT_FLAPS:
@@ -171,7 +174,10 @@ class RuleTable:
         Changes `cells`; returns (before, after, which of `at` chatter with this step).
         """
         run = self.run
-        before, since, count = cells.state[at], cells.since_ms[at], cells.count[at]
+        before = cells.state[at]
+        if not before.any() and not (signal == BREACH).any():
+            return before, before, ()  # all is well and stays so
+        since, count = cells.since_ms[at], cells.count[at]
         seen = np.minimum(count + (signal == BREACH), 255) if run.samples > 1 else count
         enough = seen >= run.samples if run.samples > 1 else True
         free = np.logical_not(blocked)

@@ -13,6 +13,7 @@ from hub.rules.condition import ACTIVE
 from hub.rules.correlation import Correlation
 from hub.rules.engine import Engine
 from hub.rules.gathering import Gathering, Group
+from hub.rules.kinds.kind import memory_at, remember_at
 from hub.rules.ruleset import RuleSet
 from hub.rules.table import RuleTable
 
@@ -74,9 +75,9 @@ def _start_waiting(table: RuleTable, slots: NDArray[np.int32], began_ms: int) ->
     assert table.run.triggered is not None
     new = np.flatnonzero(~anything_in(cells.memory))
     if len(new):
-        memory = cells.memory[new]
+        memory = memory_at(cells.memory, new)
         signal = table.run.triggered(memory, True, began_ms)
-        cells.memory[new] = memory
+        remember_at(cells.memory, new, memory)
         table.step(cells, new, signal, np.full(len(new), began_ms, np.int64), True)
         table.write(cells)
 

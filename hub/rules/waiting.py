@@ -13,6 +13,7 @@ from hub.model.rules import ConditionEvent
 from hub.rules.areas import Areas
 from hub.rules.found import Found, Marked
 from hub.rules.gathering import Gathering, Group
+from hub.rules.kinds.kind import memory_at, remember_at
 from hub.rules.stepping import Stepper
 from hub.rules.table import Cells, RuleTable
 
@@ -105,9 +106,9 @@ class Waiting:
         table, at = self.table, np.searchsorted(cells.cell, concerned)
         assert table.run.triggered is not None
         assert cells.memory is not None
-        memory = cells.memory[at]
+        memory = memory_at(cells.memory, at)
         signal = table.run.triggered(memory, begins, event.at_ms)
-        cells.memory[at] = memory
+        remember_at(cells.memory, at, memory)
         for kind, n in self._stepper.timed_step(table, cells, at, signal, event.at_ms, table.inhibitable):
             own = self._stepper.timed_event(table, kind, cells, int(at[n]), event.at_ms, event.position)
             marked.append((row, table.order, own))
