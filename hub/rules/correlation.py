@@ -65,7 +65,7 @@ class Correlation:
             for area in groups:
                 self.gathering.open(area, opened).leap(leap_ms, now_ms)
         found = [self.told(event, opened) for event in told]
-        for area in sorted(groups.keys() | opened.keys()):
+        for area in sorted(self.gathering.aging | opened.keys()):
             group = opened.get(area) or groups[area]
             if group.active or not group.lasting:  # one that is not active cannot become so by forgetting
                 group = self.gathering.open(area, opened)

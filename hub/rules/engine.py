@@ -266,7 +266,7 @@ class Engine:
         for turn in self.turns:
             if isinstance(turn, Correlation):
                 told = [event for event in found.events if turn.concerns(event)]
-                if told or turn.gathering.groups:
+                if told or turn.gathering.aging or found.leap_ms:
                     opened: dict[int, Group] = {}
                     found.events += turn.tick(now_ms, leap_ms, position, told, opened)
                     found.gathered.append((turn.gathering, opened))

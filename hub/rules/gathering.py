@@ -63,6 +63,7 @@ class Gathering:
     def __init__(self, level: str, rules: Iterable[str], keep_ms: int) -> None:
         self.level, self.rules, self.keep_ms = level, frozenset(rules), keep_ms
         self.groups: dict[int, Group] = {}
+        self.aging: set[int] = set()  # areas where a condition ended that still counts: time alone can change those
 
     def open(self, area: int, opened: dict[int, Group]) -> Group:
         if area not in opened:
@@ -76,6 +77,10 @@ class Gathering:
                 self.groups[area] = group
             else:
                 self.groups.pop(area, None)
+            if any(ended for _, ended in group.members.values()):
+                self.aging.add(area)
+            else:
+                self.aging.discard(area)
 
 
 def met(

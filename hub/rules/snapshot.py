@@ -159,4 +159,4 @@ def _restore_groups(engine: Engine, gathering: Gathering, told: dict[str, Any]) 
             if device in slot_of and rule in gathering.rules
         }
         holder = slot_of.get(said["holder"], -1)
-        gathering.groups[area] = Group(members, said["active"] and holder >= 0, said["start_ms"], holder)
+        gathering.commit({area: Group(members, said["active"] and holder >= 0, said["start_ms"], holder)})

@@ -161,7 +161,7 @@ def _moved_correlations(engine: Engine, fresh: Engine, now_ms: int, position: in
                     for m, times in kept.members.items()
                     if times[1] and m[0] in new.gathering.rules and m[1] < len(fresh.registry)
                 }
-                new.gathering.groups[there] = kept
+                new.gathering.commit({there: kept})
             elif group.active and old.spec.alert:
                 reason = _why(old.spec.id, group.holder, fresh)
                 gone.append(old.withdrawn(area, group, now_ms, position, reason))
