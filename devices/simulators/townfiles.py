@@ -23,13 +23,15 @@ _PEOPLE = """\
 # yaml-language-server: $schema=../schema/people.schema.json
 # People who can be told. `contacts`: channel → address within it; `verified`: channels that were proven to reach this person.
 # role: street_officer | community_officer | property | grid_worker | station_head | crew | maintainer
+# Leave: `leave: [{from: 2026-12-01, until: "2026-12-05 12:00"}]`; meanwhile `deputy` (a person id) is told instead.
 people:
 """
 _STATIONS = """\
 # yaml-language-server: $schema=../schema/stations.schema.json
 # Micro fire stations: the grids that each serves, who helps when it does not answer (in this order), and who is on duty.
 # Shifts run over midnight when `to` is not later than `from`; `days: [mon, …]` limits them to the days on which they begin.
-# The address of a webhook contact is the name of an endpoint in hub.yaml.
+# Swaps: `swaps: [{on: 2026-12-01, from: "23:00", out: st-1-crew-7, in: st-1-crew-4}]`, for the shift that begins then.
+# Without `backups` the nearest stations help. The address of a webhook contact is the name of an endpoint in hub.yaml.
 stations:
 """
 

@@ -8,6 +8,12 @@ from pathlib import Path
 from hub.json_schema import Schema, of_model, whole, written
 
 _TIME = {"type": "string", "pattern": r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$", "examples": ["20:00"]}
+_DAY = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2026-12-01"]}
+_MOMENT = {
+    "type": "string",
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2})?$",
+    "examples": ["2026-12-01", "2026-12-01 20:00"],
+}
 
 
 def schemas() -> dict[str, Schema]:
@@ -84,7 +90,9 @@ def _people() -> Schema:
     from hub.registry.stationfile import PersonEntry
 
     definitions: Schema = {}
-    return _list("people", of_model(PersonEntry, definitions, name="person"), definitions)
+    entry = of_model(PersonEntry, definitions, name="person")
+    definitions["LeaveEntry"]["properties"] |= {"from": _MOMENT, "until": _MOMENT}
+    return _list("people", entry, definitions)
 
 
 def _stations() -> Schema:
@@ -93,6 +101,7 @@ def _stations() -> Schema:
     definitions: Schema = {}
     entry = of_model(StationEntry, definitions, name="station")
     definitions["ShiftEntry"]["properties"] |= {"from": _TIME, "to": _TIME}
+    definitions["SwapEntry"]["properties"] |= {"on": _DAY, "from": _TIME}
     return _list("stations", entry, definitions)
 
 

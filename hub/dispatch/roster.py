@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from hub.model.places import Shift, Station
+from hub.model.places import Person, Shift, Station
 
 NORM_ON_DUTY = 3
 """People per shift that the district standard for community micro stations asks for; fewer is shown as a gap."""
@@ -32,21 +32,66 @@ def within(minute: int, start_min: int, end_min: int) -> bool:
     return minute >= start_min or minute < end_min
 
 
+def wall_minute(at_ms: int, zone: str) -> int:
+    """Minutes since the first of January of the year 1 as calendar and clock on the wall show them: what `Leave` counts in."""
+    wall = local(at_ms, zone)
+    return wall.toordinal() * 1_440 + wall.hour * 60 + wall.minute
+
+
+def began(shift: Shift, wall: int) -> int | None:
+    """The day (ordinal) on which the run of `shift` began that is running at `wall` (see `wall_minute`); None when it is not running."""
+    today, minute = divmod(wall, 1_440)
+    if shift.start_min < shift.end_min:
+        running = shift.start_min <= minute < shift.end_min
+        return today if running and _weekday(today) in shift.days else None
+    if minute >= shift.start_min:
+        return today if _weekday(today) in shift.days else None
+    return today - 1 if minute < shift.end_min and _weekday(today - 1) in shift.days else None
+
+
+def _weekday(day: int) -> int:
+    return (day + 6) % 7
+
+
 def covers(shift: Shift, at_ms: int, zone: str) -> bool:
     """Whether `shift` is running at `at_ms`. `days` are the days on which it starts.
 
     Compared on the wall clock, as people do: when the clock jumps, shifts that cover the 24 hours of the wall still leave
     nobody out, and an hour that comes twice belongs both times to the same crew.
     """
-    wall = local(at_ms, zone)
-    minute, today = wall.hour * 60 + wall.minute, wall.weekday()
-    if shift.start_min < shift.end_min:
-        return today in shift.days and shift.start_min <= minute < shift.end_min
-    started_today = today in shift.days and minute >= shift.start_min
-    started_yesterday = (today - 1) % 7 in shift.days and minute < shift.end_min
-    return started_today or started_yesterday
+    return began(shift, wall_minute(at_ms, zone)) is not None
 
 
 def on_duty(station: Station, at_ms: int, zone: str) -> tuple[str, ...]:
-    """Ids of the people on duty at `at_ms`, in the order of the roster, each once. Empty when no shift is running."""
-    return tuple(dict.fromkeys(who for shift in station.roster if covers(shift, at_ms, zone) for who in shift.people))
+    """Ids of the people on duty at `at_ms`, in the order of the roster, each once. Empty when no shift is running.
+
+    Who is swapped out is replaced; who is on leave is not on duty, also when somebody swapped with them.
+    """
+    return crew_at(station, wall_minute(at_ms, zone))
+
+
+def crew_at(station: Station, wall: int) -> tuple[str, ...]:
+    """`on_duty` at a moment of the wall clock, see `wall_minute`."""
+    crew: dict[str, None] = {}
+    for shift in station.roster:
+        day = began(shift, wall)
+        if day is None:
+            continue
+        instead = {
+            swap.outgoing: swap.incoming
+            for swap in station.swaps
+            if swap.day == day and swap.start_min in (None, shift.start_min)
+        }
+        crew.update(dict.fromkeys(instead.get(who, who) for who in shift.people))
+    if not station.away:
+        return tuple(crew)
+    away = {who for who, leave in station.away if leave.start <= wall < leave.end}
+    return tuple(who for who in crew if who not in away)
+
+
+def is_away(person: Person, at_ms: int, zone: str) -> bool:
+    """Whether `person` is on leave at `at_ms`."""
+    if not person.leave:
+        return False
+    wall = wall_minute(at_ms, zone)
+    return any(leave.start <= wall < leave.end for leave in person.leave)

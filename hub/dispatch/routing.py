@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from math import cos, hypot, radians
 from typing import Literal, get_args
 
-from hub.dispatch.roster import NORM_ON_DUTY, on_duty
+from hub.dispatch.roster import NORM_ON_DUTY, is_away, on_duty
 from hub.model.places import Level, Name, Person, Place, Station
 from hub.registry.snapshot import Registry
 
@@ -24,6 +25,8 @@ TELLS: tuple[Tell, ...] = get_args(Tell)
 OUTSIDE: tuple[Level, ...] = ("street", "community")
 """Levels above the compound: left out of a place's short name, for the crew knows its own streets."""
 
+MOST_AID = 5
+"""How many of the nearest stations help where a station names none."""
 HUB_DEVICE = "hub"
 CONSOLE = "console"
 NOBODY = "hub"
@@ -177,7 +180,7 @@ def reach(registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, 
             ids = tuple(sorted(person.id for person in registry.people.values() if person.role == "maintainer"))
             return _people(registry, ids, ways) if ids else Reached(gaps=("no person has the role maintainer",))
         case level:
-            return _responsible(registry, level, spot, ways)
+            return _responsible(registry, level, spot, at_ms, zone, ways)
 
 
 def _station(registry: Registry, station: Station, at_ms: int, zone: str, ways: Ways, locale: str) -> Reached:
@@ -203,10 +206,11 @@ def _backups(
     first_only: bool,
 ) -> Reached:
     station = station_of(registry, spot)
-    if station is None or not station.backups:
+    helping = mutual_aid(registry, station) if station is not None else ()
+    if station is None or not helping:
         return Reached(gaps=(f"no backup station for {station.id if station else 'grid ' + (spot.grid or '(none)')}",))
     found = Reached()
-    for backup_id in station.backups:
+    for backup_id in helping:
         backup = registry.stations.get(backup_id)
         if backup is None:
             found += Reached(gaps=(f"backup station {backup_id} does not exist",))
@@ -217,14 +221,60 @@ def _backups(
     return found
 
 
-def _responsible(registry: Registry, level: Tell, spot: Spot, ways: Ways) -> Reached:
+def mutual_aid(registry: Registry, station: Station) -> tuple[str, ...]:
+    """Ids of the stations that help `station`, the first one first: as it names them, else those with a position, the nearest first."""
+    if station.backups or station.lat is None or station.lon is None:
+        return station.backups
+    here = (station.lat, station.lon)
+    others = [
+        (metres(here, (other.lat, other.lon)), other.id)
+        for other in registry.stations.values()
+        if other.id != station.id and other.lat is not None and other.lon is not None
+    ]
+    return tuple(other for _, other in sorted(others)[:MOST_AID])
+
+
+def metres(here: tuple[float, float], there: tuple[float, float]) -> float:
+    """Distance between two positions (latitude, longitude), good enough for a town: the earth as a plane."""
+    north = (there[0] - here[0]) * 111_195
+    east = ((there[1] - here[1] + 180) % 360 - 180) * 111_195 * cos(radians((here[0] + there[0]) / 2))
+    return hypot(north, east)
+
+
+def _responsible(registry: Registry, level: Tell, spot: Spot, at_ms: int, zone: str, ways: Ways) -> Reached:
     levels = ("micro_grid", "grid") if level == "grid" else (level,)
     places = {p.code: p for p in (*path_of(registry, spot.grid), *path_of(registry, spot.place)) if p.level in levels}
     ids = tuple(dict.fromkeys(p.responsible for p in reversed(places.values()) if p.responsible))
     if not ids:
         where = ", ".join(places) or spot.grid or spot.place or "(unknown place)"
         return Reached(gaps=(f"nobody is responsible for {level.replace('_', ' ')} {where}",))
-    return _people(registry, ids, ways)
+    found = Reached()
+    for person_id in ids:
+        found += _people(registry, stand_ins(registry, person_id, at_ms, zone), ways) + _on_leave(
+            registry, person_id, at_ms, zone
+        )
+    return found
+
+
+def stand_ins(registry: Registry, person_id: str, at_ms: int, zone: str) -> tuple[str, ...]:
+    """Who is told when `person_id` should be: while they are on leave their deputy, and so on; nobody else there = they themselves."""
+    chain = [person_id]
+    while (person := registry.people.get(chain[-1])) is not None and is_away(person, at_ms, zone):
+        if not person.deputy or person.deputy in chain:
+            return (person_id,)  # better woken on leave than nobody
+        chain.append(person.deputy)
+    return (chain[-1],)
+
+
+def _on_leave(registry: Registry, person_id: str, at_ms: int, zone: str) -> Reached:
+    person = registry.people.get(person_id)
+    if (
+        person is None
+        or not is_away(person, at_ms, zone)
+        or stand_ins(registry, person_id, at_ms, zone) != (person_id,)
+    ):
+        return Reached()
+    return Reached(gaps=(f"person {person_id} is on leave and has no deputy",))
 
 
 def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, ways: Ways, locale: str) -> Reached:

@@ -35,8 +35,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """Days (and hours) on which somebody is away: [`start`, `end`) in minutes of the wall clock, see `wall_minute`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who can be told. `contacts`: channel name → address; `verified` lists the channels proven to reach them."""
+    """Somebody who can be told. `contacts`: channel name → address; `verified` lists the channels proven to reach them.
+
+    While they are on `leave` their `deputy` (a person id) is told in their stead.
+    """
 
     id: str
     name: Name
@@ -45,6 +56,8 @@ class Person:
     contacts: tuple[tuple[str, str], ...] = ()
     verified: tuple[str, ...] = ()
     locale: str = "zh-CN"
+    leave: tuple[Leave, ...] = ()
+    deputy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +71,22 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """`incoming` stands in for `outgoing` in the shift that begins on day `day` (proleptic ordinal); at `start_min`, None = in all."""
+
+    day: int
+    outgoing: str
+    incoming: str
+    start_min: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """A micro fire station (微型消防站): serves grids, has ordered mutual-aid backups, a roster, and channels of its own."""
+    """A micro fire station (微型消防站): serves grids, has ordered mutual-aid backups, a roster, and channels of its own.
+
+    Without `backups` the others help in the order of their distance. `away` is the leave of those in its roster; the registry
+    fills it in.
+    """
 
     id: str
     name: Name
@@ -68,6 +95,8 @@ class Station:
     head: str = ""
     members: tuple[str, ...] = ()
     roster: tuple[Shift, ...] = ()
+    swaps: tuple[Swap, ...] = ()
+    away: tuple[tuple[str, Leave], ...] = ()
     contacts: tuple[tuple[str, str], ...] = ()  # channel → address of the station itself (webhook, siren topic)
     lat: float | None = None
     lon: float | None = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hub.errors import Complaint
 from hub.model.places import Device, Person, Place, Station
 from hub.registry.kinds import CANARY, SILENCE_LIMIT_MS
+from hub.registry.rosterfile import with_leave
 from hub.registry.snapshot import Details, Geometry, Registry, Texts, building_of, kept_order
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Builder:
     ) -> None:
         self.places = {place.code: place for place in places}
         self.people = {person.id: person for person in people}
-        self.stations = {station.id: station for station in stations}
+        self.stations = {station.id: with_leave(station, self.people) for station in stations}
         self._outlines = dict(outlines or {})
         self._before = _slots_before(previous)
         n = len(previous) if previous is not None else 0

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hub.documents import Document, Path_, Strict
 from hub.errors import Complaint
 from hub.model.places import Person, Place, Shift, Station
 from hub.registry.findings import Findings, Id, Latitude, Longitude, Text, Words
+from hub.registry.rosterfile import DAY_MIN, DAYS, LeaveEntry, ShiftEntry, SwapEntry
 
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENOUGH_ON_DUTY: Final = 3
 """The norm of community micro fire stations: at least three on duty at any hour."""
-_DAY_MIN = 1_440
-
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-def _minutes(value: Any) -> Any:
-    """Minutes after midnight. YAML 1.1 reads an unquoted 08:30 as sixty-based 510, which is just that."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _DAY_MIN:
-        return value
-    hours, colon, minutes = str(value).partition(":")
-    if colon and hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and int(minutes) < 60:
-        at = int(hours) * 60 + int(minutes)
-        if at <= _DAY_MIN:
-            return at
-    raise ValueError('expected a time of day from "00:00" to "24:00"')
-
-
-Minutes = Annotated[int, BeforeValidator(_minutes)]
 Contacts = dict[Id, Text]
 
 
@@ -48,6 +30,8 @@ class PersonEntry(Strict):
     contacts: Contacts = {}
     verified: tuple[Id, ...] = ()
     locale: Literal["zh-CN", "en"] = "zh-CN"
+    leave: tuple[LeaveEntry, ...] = ()
+    deputy: Text = ""
 
     @model_validator(mode="after")
     def _verified_has_address(self) -> PersonEntry:
@@ -55,15 +39,6 @@ class PersonEntry(Strict):
             if channel not in self.contacts:
                 raise ValueError(f"channel '{channel}' is verified but not among the contacts")
         return self
-
-
-class ShiftEntry(Strict):
-    """Duty from `from` to `to` (over midnight when `to` is not later), on `days` (the day it begins; default all)."""
-
-    start: Minutes = Field(alias="from")
-    end: Minutes = Field(alias="to")
-    people: tuple[Text, ...] = Field(min_length=1)
-    days: tuple[Day, ...] = Field(DAYS, min_length=1)
 
 
 class StationEntry(Strict):
@@ -74,6 +49,7 @@ class StationEntry(Strict):
     head: Text = ""
     members: tuple[Text, ...] = ()
     roster: tuple[ShiftEntry, ...] = ()
+    swaps: tuple[SwapEntry, ...] = ()
     contacts: Contacts = {}
     lat: Latitude | None = None
     lon: Longitude | None = None
@@ -99,7 +75,15 @@ def read_people(text: str, file: str, findings: Findings) -> dict[str, Person] |
             contacts=tuple(entry.contacts.items()),
             verified=entry.verified,
             locale=entry.locale,
+            leave=tuple(leave.leave() for leave in entry.leave),
+            deputy=entry.deputy,
         )
+    for person, at in found.items():
+        deputy = people[person].deputy
+        if deputy and (deputy == person or findings.is_lost(deputy, people)):
+            remedy = findings.near(deputy, people, "name somebody else of people.yaml")
+            what = "nobody can stand in for themselves" if deputy == person else f"nobody is called '{deputy}'"
+            findings.complaints.append(document.complain((*at, "deputy"), what, remedy))
     return people
 
 
@@ -171,14 +155,26 @@ class _Stations:
                 named.append((path, person))
                 if person in shift.people[:n]:
                     self._complain(path, f"'{person}' stands twice in this shift", "name each person once")
+        for n, swap in enumerate(entry.swaps):
+            named += [((*at, "swaps", n, "out"), swap.outgoing), ((*at, "swaps", n, "in"), swap.incoming)]
+            if not any(
+                swap.outgoing in shift.people
+                and swap.start in (None, shift.start)
+                and DAYS[swap.on.weekday()] in shift.days
+                for shift in entry.roster
+            ):
+                message = f"'{swap.outgoing}' has no shift to swap on {swap.on}"
+                self._complain((*at, "swaps", n), message, "correct the day, the person or 'from'")
         for path, person in named:
             if self._people is not None and self._findings.is_lost(person, self._people):
                 remedy = self._findings.near(person, self._people, "add the person to people.yaml")
                 self._complain(path, f"nobody is called '{person}'", remedy)
 
     def _check_backups(self, at: Path_, station: Station) -> None:
-        if not station.backups:
-            self._warn(at, f"station '{station.id}' has no backup", "add 'backups' for mutual aid")
+        near = station.lat is not None and any(s.lat is not None for s in self.stations.values() if s is not station)
+        if not station.backups and not near:
+            remedy = "add 'backups' for mutual aid, or the positions of the stations: then the nearest ones help"
+            self._warn(at, f"station '{station.id}' has no backup", remedy)
         for n, backup in enumerate(station.backups):
             path = (*at, "backups", n)
             if backup == station.id:
@@ -206,15 +202,8 @@ def _station(entry: StationEntry) -> Station:
         backups=entry.backups,
         head=entry.head,
         members=entry.members,
-        roster=tuple(
-            Shift(
-                people=shift.people,
-                start_min=shift.start,
-                end_min=shift.end,
-                days=tuple(sorted(DAYS.index(day) for day in set(shift.days))),
-            )
-            for shift in entry.roster
-        ),
+        roster=tuple(shift.shift() for shift in entry.roster),
+        swaps=tuple(swap.swap() for swap in entry.swaps),
         contacts=tuple(entry.contacts.items()),
         lat=entry.lat,
         lon=entry.lon,
@@ -237,11 +226,11 @@ def _thin_hours(
     shifts: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...],
 ) -> tuple[tuple[int, str], ...]:
     """As `thin_hours`, with numbers for people: stations of the same pattern are reckoned once."""
-    duty = np.zeros((1 + max((p for *_, people in shifts for p in people), default=0), 7 * _DAY_MIN), np.bool_)
+    duty = np.zeros((1 + max((p for *_, people in shifts for p in people), default=0), 7 * DAY_MIN), np.bool_)
     for start_min, end_min, days, people in shifts:
-        length = (end_min - start_min) % _DAY_MIN or _DAY_MIN
+        length = (end_min - start_min) % DAY_MIN or DAY_MIN
         for day in days:
-            start = day * _DAY_MIN + start_min
+            start = day * DAY_MIN + start_min
             minutes = np.arange(start, start + length) % duty.shape[1]
             duty[np.array(people)[:, None], minutes] = True
     week = duty.sum(axis=0)
@@ -249,7 +238,7 @@ def _thin_hours(
     for few in range(ENOUGH_ON_DUTY):
         windows: dict[tuple[int, int], list[int]] = {}
         for day in range(7):
-            thin = (week[day * _DAY_MIN : (day + 1) * _DAY_MIN] == few).astype(np.int8)
+            thin = (week[day * DAY_MIN : (day + 1) * DAY_MIN] == few).astype(np.int8)
             edges = np.flatnonzero(np.diff(thin, prepend=0, append=0))
             for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
                 windows.setdefault((start, end), []).append(day)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.dispatch.roster import covers, minute_of_day, on_duty, within
-from hub.model.places import Name, Shift, Station
+from hub.model.places import Leave, Name, Shift, Station, Swap
 
 SHANGHAI, BERLIN = "Asia/Shanghai", "Europe/Berlin"
 
@@ -109,3 +110,51 @@ def test_a_span_and_its_complement_share_out_the_day(minute: int, start: int, en
 
 def test_the_minute_is_the_one_on_the_wall() -> None:
     assert minute_of_day(at("2024-06-01T20:15:59"), SHANGHAI) == 20 * 60 + 15
+
+
+# -- swaps and leave
+
+
+def moment(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    return at.toordinal() * 1_440 + at.hour * 60 + at.minute
+
+
+def test_a_swap_holds_for_the_shifts_that_begin_on_its_day_and_ends_with_them() -> None:
+    swap = Swap(day=datetime(2024, 1, 1).toordinal(), outgoing="zhao", incoming="sun")
+    swapped = replace(station(DAY, NIGHT), swaps=(swap,))
+    assert on_duty(swapped, at("2024-01-01T07:00:00"), SHANGHAI) == ("zhao",)  # the night that began on the day before
+    assert on_duty(swapped, at("2024-01-01T20:00:00"), SHANGHAI) == ("sun",)
+    assert on_duty(swapped, at("2024-01-02T07:59:00"), SHANGHAI) == ("sun",)
+    assert on_duty(swapped, at("2024-01-02T20:00:00"), SHANGHAI) == ("zhao",)
+
+
+def test_two_can_swap_with_each_other() -> None:
+    monday = datetime(2024, 1, 1).toordinal()
+    swaps = (Swap(day=monday, outgoing="wang", incoming="zhao"), Swap(day=monday, outgoing="zhao", incoming="wang"))
+    both = replace(station(DAY, NIGHT), swaps=swaps)
+    assert on_duty(both, at("2024-01-01T09:00:00"), SHANGHAI) == ("zhao", "li")
+    assert on_duty(both, at("2024-01-01T21:00:00"), SHANGHAI) == ("wang",)
+
+
+def test_a_swap_of_one_shift_leaves_the_others_of_that_day_alone() -> None:
+    twice = station(shift("08:00", "12:00", "wang"), shift("12:00", "18:00", "wang"))
+    swap = Swap(day=datetime(2024, 1, 1).toordinal(), outgoing="wang", incoming="sun", start_min=12 * 60)
+    assert on_duty(replace(twice, swaps=(swap,)), at("2024-01-01T09:00:00"), SHANGHAI) == ("wang",)
+    assert on_duty(replace(twice, swaps=(swap,)), at("2024-01-01T13:00:00"), SHANGHAI) == ("sun",)
+
+
+def test_who_is_on_leave_is_not_on_duty_to_the_minute() -> None:
+    leave = Leave(start=moment("2024-01-01T09:00"), end=moment("2024-01-03T00:00"))
+    away = replace(station(DAY, NIGHT), away=(("wang", leave),))
+    assert on_duty(away, at("2024-01-01T08:59:59"), SHANGHAI) == ("wang", "li")
+    assert on_duty(away, at("2024-01-01T09:00:00"), SHANGHAI) == ("li",)
+    assert on_duty(away, at("2024-01-03T08:00:00"), SHANGHAI) == ("wang", "li")
+
+
+def test_leave_and_swaps_follow_the_wall_through_a_clock_change() -> None:
+    last_minute = Leave(start=moment("2024-10-27T00:00"), end=moment("2024-10-27T02:30"))
+    away = replace(station(DAY, NIGHT), away=(("zhao", last_minute),))
+    for fold in (0, 1):  # the hour that comes twice: away until the wall says 02:30, both times
+        assert on_duty(away, at("2024-10-27T02:29:00", BERLIN, fold), BERLIN) == ()
+        assert on_duty(away, at("2024-10-27T02:30:00", BERLIN, fold), BERLIN) == ("zhao",)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hub.dispatch.routing import Spot, Ways, audit, contacts_of, place_text, reach, recipient_of, spot_of, unmanned
-from hub.model.places import Device, Name, Person, Place, Shift, Station
+from hub.dispatch.routing import (
+    Spot,
+    Ways,
+    audit,
+    contacts_of,
+    metres,
+    mutual_aid,
+    place_text,
+    reach,
+    recipient_of,
+    spot_of,
+    unmanned,
+)
+from hub.model.places import Device, Leave, Name, Person, Place, Shift, Station
 from hub.registry.snapshot import Registry
 from tests.support.registry import (
     GRID_A,
@@ -241,3 +253,52 @@ def test_the_maintainer_is_everybody_with_that_role_and_else_a_gap() -> None:
         stations=stations(),
     )
     assert reached(registry, "maintainer") == (["keeper"], ())
+
+
+def test_without_named_backups_the_nearest_stations_help() -> None:
+    north, east = stations()
+    here = replace(north, backups=(), lat=22.530, lon=113.930)
+    far = replace(east, lat=22.590, lon=113.930)
+    near = Station(id="near", name=Name(zh="近", en="Near"), grids=(), lat=22.530, lon=113.935, roster=east.roster)
+    nowhere = Station(id="nowhere", name=Name(zh="无", en="Nowhere"), grids=(), roster=east.roster)
+    assert mutual_aid(with_stations(here, far, near, nowhere), here) == ("near", "east")
+    assert mutual_aid(with_stations(replace(here, backups=("east",)), far, near), replace(here, backups=("east",))) == (
+        "east",
+    )
+
+
+def test_distance_is_reckoned_across_the_date_line() -> None:
+    assert round(metres((0.0, 179.999), (0.0, -179.999))) == 222
+
+
+def on_leave(*ids: str, **deputies: str) -> Registry:
+    week = Leave(start=0, end=10**10)
+    crowd = [
+        replace(p, leave=(week,) if p.id in ids else (), deputy=deputies.get(p.id.replace("-", "_"), ""))
+        for p in people()
+    ]
+    return Registry.of(
+        [a_device("smoke-1", place=UNIT), *hub_and_canary()], places=places(), people=crowd, stations=stations()
+    )
+
+
+def test_the_deputy_is_told_while_the_responsible_person_is_on_leave() -> None:
+    assert reached(on_leave("worker-a", worker_a="worker-b"), "grid") == (["worker-b"], ())
+    assert reached(on_leave("worker-a", "worker-b", worker_a="worker-b", worker_b="crew-8"), "grid") == (["crew-8"], ())
+
+
+def test_without_a_deputy_the_person_on_leave_is_told_all_the_same_and_the_gap_is_said() -> None:
+    said = ("person worker-a is on leave and has no deputy",)
+    assert reached(on_leave("worker-a"), "grid") == (["worker-a"], said)
+    assert reached(on_leave("worker-a", "worker-b", worker_a="worker-b", worker_b="worker-a"), "grid") == (
+        ["worker-a"],
+        said,
+    )
+
+
+def test_leave_leaves_a_shift_thinner_and_an_empty_one_tells_all_members() -> None:
+    who, gaps = reached(on_leave("crew-1", "crew-2"), "station")
+    assert (who, gaps) == (["north", "crew-3", "crew-4"], ())
+    who, gaps = reached(on_leave("crew-1", "crew-2", "crew-3", "crew-4"), "station")
+    assert who == ["north", "crew-1", "crew-2", "crew-3", "crew-4"]
+    assert gaps == ("nobody is on duty at station north; telling all its members",)
