@@ -18,6 +18,7 @@ from hub.stores.schema import alerts, audit, deliveries, episodes, quarantine
 
 MOST_ROWS = 500
 
+_AUDIT = tuple(audit.c[name] for name in AuditRow.__dataclass_fields__)
 _DELIVERY = tuple(deliveries.c[name] for name in DeliveryRow.__dataclass_fields__)
 _QUARANTINE = tuple(quarantine.c[name] for name in QuarantineRow.__dataclass_fields__)
 
@@ -94,13 +95,13 @@ class AlertQueries:
     def audit(self, alert_id: str) -> builtins.list[AuditRow]:
         """Everything that happened to the alert, oldest first."""
         with self._ledger.read() as connection:
-            rows = connection.execute(select(audit).where(audit.c.alert_id == alert_id).order_by(audit.c.id))
+            rows = connection.execute(select(*_AUDIT).where(audit.c.alert_id == alert_id).order_by(audit.c.id))
             return [_audit(row) for row in rows]
 
     def audit_since(self, after: int, limit: int) -> builtins.list[AuditRow]:
         """Entries with a number above `after`, in their order. Numbers have no gaps, and none appears late."""
         with self._ledger.read() as connection:
-            rows = connection.execute(select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit))
+            rows = connection.execute(select(*_AUDIT).where(audit.c.id > after).order_by(audit.c.id).limit(limit))
             return [_audit(row) for row in rows]
 
     def occurrences(self, alert_id: str) -> builtins.list[Occurrence]:

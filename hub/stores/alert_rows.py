@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hub.model.alerts import Alert, Incident
 from hub.model.deliveries import NewTimer
 from hub.model.readings import QuarantineRow
-from hub.stores import incident_rows
+from hub.stores import audit_log, incident_rows
 from hub.stores.ledger import Ledger
 from hub.stores.schema import alerts, audit, cursors, deliveries, episodes, quarantine, timers
 
@@ -261,7 +261,7 @@ def _write_alerts(ledger: Ledger, connection: Connection, sheet: Sheet) -> int:
         _CLEAR_EPISODE,
         [{"key": key, "cleared_at_ms": sheet.episodes[key].cleared_at_ms} for key in ended],
     )
-    _many(connection, insert(audit), [_audit_row(number, entry) for number, entry in enumerate(sheet.entries, first)])
+    audit_log.append(connection, [_audit_row(number, entry) for number, entry in enumerate(sheet.entries, first)])
     return first + len(sheet.entries) - 1
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
+from hub.stores import audit_log
 from hub.stores.ledger import Ledger
-from hub.stores.schema import audit, rule_versions
+from hub.stores.schema import rule_versions
 
 FILE = "file"
 """Who changed the rules when somebody edited the files by hand: the hub cannot know."""
@@ -78,7 +79,7 @@ class RuleVersions:
                 "rules_found" if who == FILE else "rules_changed" if rolled_back_to is None else "rules_rolled_back"
             )
             entry = {"id": number, "at_ms": at_ms, "actor": who, "action": action, "detail": _json(detail)}
-            connection.execute(insert(audit), entry)
+            audit_log.append(connection, [entry])
             return _version(connection.execute(select(*_ROW).where(rule_versions.c.id == added)).one())
 
         return self._ledger.transact(work)
@@ -96,7 +97,7 @@ class RuleVersions:
             audited = self._ledger.number_audit(connection)
             connection.execute(update(rule_versions).where(rule_versions.c.id == number).values(failed=reason))
             entry = {"id": audited, "at_ms": at_ms, "actor": "hub", "action": "rules_not_written"}
-            connection.execute(insert(audit), {**entry, "detail": _json({"id": number, "reason": reason})})
+            audit_log.append(connection, [{**entry, "detail": _json({"id": number, "reason": reason})}])
 
         self._ledger.transact(work)
 

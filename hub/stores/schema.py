@@ -173,6 +173,7 @@ audit = Table(
     Column("from_state", String, nullable=False, default=""),
     Column("to_state", String, nullable=False, default=""),
     Column("detail", Text, nullable=False, default="{}"),  # JSON object
+    Column("hash", String),  # over the row and the hash of the one before it; None: from before there was a chain
 )
 
 deliveries = Table(
@@ -199,6 +200,7 @@ deliveries = Table(
     Column("receipt", Text),
     Column("reason", Text),
     Column("about", Text),  # of a digest: the alerts that it tells of, as JSON
+    Column("delivered_at_ms", BigInteger),
     UniqueConstraint("alert_id", "transition", "recipient", "channel"),
     sqlite_autoincrement=True,
 )
@@ -211,6 +213,13 @@ Index(
 )
 
 Index("ix_deliveries_created", deliveries.c.created_at_ms)
+Index(
+    "ix_deliveries_receipt",
+    deliveries.c.channel,
+    deliveries.c.receipt,
+    sqlite_where=text("channel IN ('sms', 'voice')"),
+    postgresql_where=text("channel IN ('sms', 'voice')"),
+)
 Index(
     "ix_deliveries_failed",
     deliveries.c.sent_at_ms,
@@ -264,6 +273,37 @@ quarantine = Table(
     sqlite_autoincrement=True,
 )
 Index("ix_quarantine_last", quarantine.c.last_at_ms)
+
+# One-tap links that were used. `id` names what a link is for: one delivery to one recipient, and one action.
+used_links = Table(
+    "used_links",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("alert_id", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+)
+
+# What receivers with limits were sent lately, by all hubs together; forgotten once it no longer counts.
+sends = Table(
+    "sends",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("channel", String, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_sends_receiver", sends.c.channel, sends.c.target, sends.c.at_ms)
+
+# Couriers that are alive: what one that is not had claimed is taken over by the others.
+hubs = Table(
+    "hubs",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("seen_at_ms", BigInteger, nullable=False),
+)
 
 tokens = Table(
     "tokens",
