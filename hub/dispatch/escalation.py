@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,18 +13,17 @@ from hub.dispatch.routing import (
     Reached,
     Recipient,
     Spot,
-    Tell,
     Ways,
     console_of,
     contacts_of,
     path_of,
     place_text,
-    reach,
     recipient_of,
     spot_of,
     station_of,
     unmanned,
 )
+from hub.dispatch.rungs import but_who_answered, reach_step, together
 from hub.i18n import DEFAULT_LOCALE
 from hub.model.alerts import Alert, Subject
 from hub.model.deliveries import Delivery, NewDelivery, NewTimer, Plan
@@ -41,7 +40,6 @@ TEST_CHANNELS = (CONSOLE, "webhook")
 FALLBACK_AFTER_MS = 1_000
 """Wait before the next channel when one has refused: well inside the five seconds that are promised."""
 
-_CLIMB: tuple[Tell, ...] = ("station", "backup_stations", "grid", "compound", "community", "street", "anyone")
 _NEEDED: dict[Unless, Literal["unacknowledged", "not_on_scene", "live"]] = {
     "acknowledged": "unacknowledged",
     "on_scene": "not_on_scene",
@@ -117,10 +115,11 @@ class StandardPlanner:
             found = self._reach(alert, rung, now_ms)
             needed = _NEEDED[rung.unless]
         else:
-            if ladder.repeat_s is None or answered(alert, ladder.repeat_unless):
+            pace = ladder.pace(alert)
+            if pace is None:
                 return Plan()
-            found = self._told(alert, ladder, now_ms)
-            needed = _NEEDED[ladder.repeat_unless]
+            found = but_who_answered(self._told(alert, ladder, now_ms), alert)
+            needed = _NEEDED[pace[1]]
         deliveries = _deliveries(alert, transition, found, now_ms, needed, every_contact=every)
         return Plan(deliveries=deliveries, timers=timers, gaps=found.gaps)
 
@@ -182,35 +181,13 @@ class StandardPlanner:
 
     def _reach(self, alert: Alert, step: Step, now_ms: int) -> Reached:
         """The people of `step`; where nobody can be reached, further up the ladder until somebody can."""
-        registry, spot = self._registry(), _spot(alert)
-        ways = self._ways.only(step.channels) if step.channels else self._ways
-
-        def asked(tell: Tell) -> Reached:
-            return reach(registry, tell, spot, now_ms, self._zone, ways=ways, locale=self._locale)
-
-        found = _sum(asked(tell) for tell in step.tell)
-        if ways.away:
-            if "station" in step.tell and station_of(registry, spot) is None:
-                found += asked("community") + asked("street")
-            if not found.somebody:
-                found += self._climb(asked)
-        if CONSOLE in ways.channels and not any(r.is_station for r in found.recipients):
-            found += Reached((console_of(registry, spot, self._locale),))
-        return found
-
-    def _climb(self, asked: Callable[[Tell], Reached]) -> Reached:
-        """The first group up the ladder in which somebody can be reached; what was missing on the way is said with it."""
-        missing: tuple[str, ...] = ()
-        for tell in _CLIMB:
-            higher = asked(tell)
-            missing += higher.gaps
-            if higher.somebody:
-                return Reached(higher.recipients, missing)
-        return Reached((), missing)
+        return reach_step(
+            self._registry(), step, _spot(alert), now_ms, self._zone, ways=self._ways, locale=self._locale
+        )
 
     def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
         night = self._policy.night.at(since_ms(alert), self._zone)
-        return _sum(self._reach(alert, step, now_ms) for step in ladder.told_by(alert, now_ms, night=night))
+        return together(self._reach(alert, step, now_ms) for step in ladder.told_by(alert, now_ms, night=night))
 
     def _timers(self, alert: Alert, ladder: Ladder) -> Iterator[NewTimer]:
         began_ms = since_ms(alert)
@@ -221,9 +198,10 @@ class StandardPlanner:
             yield NewTimer(alert_id=alert.id, step=1, due_at_ms=began_ms + ladder.repeat_s * 1_000)
 
     def _next_repeat(self, alert: Alert, ladder: Ladder, step: int, now_ms: int) -> tuple[NewTimer, ...]:
-        if step < len(ladder.steps) - 1 or ladder.repeat_s is None or answered(alert, ladder.repeat_unless):
+        pace = ladder.pace(alert)
+        if step < len(ladder.steps) - 1 or pace is None:
             return ()
-        return (NewTimer(alert_id=alert.id, step=step + 1, due_at_ms=now_ms + ladder.repeat_s * 1_000),)
+        return (NewTimer(alert_id=alert.id, step=step + 1, due_at_ms=now_ms + pace[0] * 1_000),)
 
     def _afterwards(self, alert: Alert, transition: str, now_ms: int, *, but: tuple[str, ...] = ()) -> Plan:
         if alert.test:
@@ -255,13 +233,6 @@ class StandardPlanner:
 
 def _spot(alert: Alert) -> Spot:
     return Spot(place=alert.place, grid=alert.grid, station=alert.station)
-
-
-def _sum(parts: Iterable[Reached]) -> Reached:
-    found = Reached()
-    for part in parts:
-        found += part
-    return found
 
 
 def _deliveries(

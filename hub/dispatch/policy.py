@@ -61,11 +61,16 @@ class Step(Strict):
 
 
 class Ladder(Strict):
-    """The rungs of one severity. `repeat_s`: after the last rung tell everybody again at this pace `repeat_unless`."""
+    """The rungs of one severity. `repeat_s`: after the last rung tell everybody again at this pace `repeat_unless`.
+
+    `go_on_s`: once that was answered, tell the others again at this pace until somebody is on scene: one who says "I go" is
+    no proof that anybody arrives.
+    """
 
     steps: tuple[Step, ...] = Field(min_length=1)
     repeat_s: int | None = Field(None, ge=10, le=3_600)
     repeat_unless: Unless = "acknowledged"
+    go_on_s: int | None = Field(None, ge=10, le=3_600)
     every_contact: bool = False  # True: all contacts of a person at once; False: the best one, the next when it fails
 
     @model_validator(mode="after")
@@ -81,6 +86,14 @@ class Ladder(Strict):
             if step.night_after_s is not None and step.night_after_s > step.after_s:
                 raise ValueError(f"step {number} waits longer at night ({step.night_after_s} s) than by day")
         return self
+
+    def pace(self, alert: Alert) -> tuple[int, Unless] | None:
+        """Seconds until everybody is told again after the last rung, and what makes that needless; None when it is over."""
+        if self.repeat_s is not None and not answered(alert, self.repeat_unless):
+            return self.repeat_s, self.repeat_unless
+        if self.go_on_s is not None and not answered(alert, "on_scene"):
+            return self.go_on_s, "on_scene"
+        return None
 
     @property
     def fit_for_fire(self) -> bool:

@@ -118,8 +118,37 @@ def test_an_acknowledged_fire_wakes_no_backup_but_climbs_on_until_somebody_is_on
     assert planner().step(taken, 2, NOW_MS + 180_000).deliveries
     last = planner().step(taken, 3, NOW_MS + 300_000)
     assert last.deliveries
-    assert last.timers == ()
-    assert planner().step(taken, 4, NOW_MS + 360_000) == Plan()
+    assert due(last) == [(4, 420)]
+
+
+def test_after_the_first_acknowledgement_the_others_go_on_hearing_it_until_somebody_is_on_scene() -> None:
+    taken = an_alert(acked_at_ms=NOW_MS + 20_000, acked_by="crew-2")
+    for step in (4, 5, 50):
+        now = NOW_MS + 420_000 + (step - 4) * 120_000
+        plan = planner().step(taken, step, now)
+        heard = {recipient for recipient, _ in told(plan.deliveries)}
+        assert {"crew-1", "crew-3", "community-officer", "street-officer", "north", "east"} <= heard
+        assert "crew-2" not in heard  # knows, and is on the way
+        assert {d.needed_while for d in plan.deliveries} == {"not_on_scene"}
+        assert due(plan, now) == [(step + 1, 120)]
+    there = replace(taken, on_scene_at_ms=NOW_MS + 430_000)
+    assert planner().step(there, 5, NOW_MS + 540_000) == Plan()
+
+
+def test_who_acknowledged_hears_it_all_the_same_when_nobody_else_is_left() -> None:
+    alone = [p for p in people() if p.id == "crew-2"]
+    quiet = tuple(replace(s, contacts=(), members=("crew-2",), head="") for s in stations())
+    taken = an_alert(acked_at_ms=NOW_MS + 20_000, acked_by="crew-2")
+    registry = with_sirens(given=quiet, crowd=alone)
+    plan = planner(registry, channels=("webhook",)).step(taken, 4, NOW_MS + 420_000)
+    assert told(plan.deliveries) == [("crew-2", "webhook")]
+
+
+def test_a_ladder_that_need_not_go_on_ends_with_the_acknowledgement() -> None:
+    short = Ladder(steps=(Step(tell=("station",)),), repeat_s=60)
+    policy = POLICY.model_copy(update={"severities": POLICY.severities.model_copy(update={"P1": short})})
+    taken = an_alert(acked_at_ms=NOW_MS + 20_000)
+    assert planner(policy=policy).step(taken, 1, NOW_MS + 60_000) == Plan()
 
 
 def test_somebody_on_scene_ends_the_climb() -> None:
