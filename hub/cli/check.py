@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hub.registry.snapshot import Registry
     from hub.rules.kinds.kind import Context
+    from hub.rules.ruleset import RuleSet
     from hub.settings import Settings
 
 T = TypeVar("T")
@@ -96,6 +97,8 @@ def examine(folder: Path) -> Examination:
     if rules is not None and policy is not None:
         severities = {rule.spec.id: rule.spec.severity for rule in rules.rules}
         found.warnings += wrong_rules(folder / "escalation.yaml", policy, severities)
+    if rules is not None and registry is not None:
+        found.warnings += _blind_rules(rules, registry)
     if settings is not None:
         _check_settings(folder, settings, found)
     if context is not None:
@@ -113,6 +116,14 @@ def _read(load: Callable[[], T], found: Examination) -> T | None:
     except ConfigError as wrong:
         found.complaints += wrong.complaints
         return None
+
+
+def _blind_rules(rules: RuleSet, registry: Registry) -> Iterator[Complaint]:
+    from hub.rules.coverage import blind
+
+    for one in blind(rules, registry):
+        rule = one.rule
+        yield Complaint(file=rule.file, line=rule.line, key=f"rule {rule.id}", message=one.message, remedy=one.remedy)
 
 
 def _outdated_calendar(folder: Path, context: Context) -> Iterator[Complaint]:

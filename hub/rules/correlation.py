@@ -39,6 +39,10 @@ class Correlation:
     def area_of(self, slot: int) -> int:
         return int(self._codes[slot]) if slot < len(self._codes) else -1
 
+    def may_hold(self, slots: NDArray[np.int32] | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether devices are of those that the rule speaks of."""
+        return np.asarray(self._may_hold[slots])
+
     def concerns(self, event: ConditionEvent) -> bool:
         return (
             event.rule.id in self.gathering.rules

@@ -91,6 +91,7 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         judge=judge,
         figure=figure,
         figure_unit="s",
+        slowest_ms=gap_ms - 1,
     )
 
 

@@ -107,6 +107,7 @@ def _compile(when: Any, quantity: Quantity | None, context: Context) -> Compiled
         clear_hold_ms=int(when.clear_hold_s * 1_000),
         threshold=when.reaches,
         memory=_MEMORY,
+        slowest_ms=recent.slowest_ms,
         judge=judge,
         figure=figure,
         figure_unit="s",

@@ -85,7 +85,8 @@ class Compiled:
     `look`) in place; every screened reading of `quantity` and of `also` comes by, in order. `passing(memory, now_ms)` → signals
     at a tick for any number of devices, without changing `memory`: for what the mere passing of time means (UNKNOWN: nothing).
     `figure(memory)` → what the rule measured last, e.g. °C/min, for people (NaN: nothing yet). `triggered(memory, raised, at_ms)`
-    is told when a condition of `triggers` begins (raised True) or ends; it changes `memory` and returns signals.
+    is told when a condition of `triggers` begins (raised True) or ends; it changes `memory` and returns signals. `slowest_ms`: it can
+    only judge a device that reports at least so often (0 = however seldom).
 
     `driven_by` "silence": the engine watches the time since each device was last heard, against `silent_ms` (0 = the device's
     own supervision limit). "conditions": the engine counts other rules' conditions (`counted`, see kinds/correlate.py).
@@ -105,6 +106,7 @@ class Compiled:
     passing: Callable[[Memory, int], Signals] | None = None
     figure: Callable[[Memory], Floats] | None = None
     figure_unit: str = ""
+    slowest_ms: int = 0
     also: tuple[str, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     triggered: Callable[[Memory, bool, int], Signals] | None = None

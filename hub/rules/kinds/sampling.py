@@ -133,6 +133,11 @@ class Recent:
         self.over_ms, self.min_samples, self.min_span_ms = over_ms, min_samples, min_span_ms
         self.spacing_ms = -(-over_ms // (SAMPLES - 1))
 
+    @property
+    def slowest_ms(self) -> int:
+        """With readings further apart than this the window never holds enough."""
+        return self.over_ms // (self.min_samples - 1)
+
     def add(self, look: Look, memory: Memory) -> Samples:
         """Takes the readings in. Returns all samples, and where they say something: the reading is among them, and they are enough."""
         newest_ms = memory["newest_ms"]
