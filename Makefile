@@ -22,9 +22,9 @@ dev: ## The same with everything that tests need
 run: setup ## Broker, hub and a simulated community; ARGS="--speed 60" etc. as for gridhub demo
 	@exec .venv/bin/gridhub demo $(ARGS)
 
-test: dev ## All tests, in two processes; ARGS="-k journal" etc. as for pytest, "-n 0" for one
+test: dev ## All tests, in three processes (many only wait); ARGS="-k journal" etc. as for pytest, "-n 0" for one
 	@$(PY) tools/servers.py
-	exec $(PY) -m pytest -n 2 $(ARGS)
+	exec $(PY) -m pytest -n 3 $(ARGS)
 
 check: dev ## Format, lint, types, layers
 	@.venv/bin/ruff format --check .

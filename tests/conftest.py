@@ -69,12 +69,12 @@ def _rank(nodeid: str) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Gives whole files to processes, and all of e2e to one: its tests measure time and kill processes, one after the other."""
+    """Gives whole files to processes: tests of one file often share servers."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "e2e" if _rank(nodeid) == 0 else nodeid.split("::", 1)[0]
+            return nodeid.split("::", 1)[0]
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
