@@ -5,13 +5,13 @@ What is missing on the way is said as text beside the answer (a *gap*), never ra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from math import cos, hypot, radians
 from typing import Literal, get_args
 
-from hub.dispatch.roster import NORM_ON_DUTY, is_away, on_duty
+from hub.dispatch.roster import is_away, on_duty
 from hub.model.places import Level, Name, Person, Place, Station
 from hub.registry.snapshot import Registry
 
@@ -27,6 +27,7 @@ OUTSIDE: tuple[Level, ...] = ("street", "community")
 
 MOST_AID = 5
 """How many of the nearest stations help where a station names none."""
+LAST_RESORT = "no responsible person can be reached"
 HUB_DEVICE = "hub"
 CONSOLE = "console"
 NOBODY = "hub"
@@ -39,12 +40,13 @@ class Ways:
 
     channels: frozenset[str]
     targets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    proven: frozenset[tuple[str, str, str]] = frozenset()  # (person, channel, address) by which a test was answered
 
     def lead_to(self, channel: str, target: str) -> bool:
         return channel in self.channels and target in self.targets.get(channel, (target,))
 
     def only(self, channels: Collection[str]) -> Ways:
-        return Ways(self.channels & frozenset(channels), self.targets)
+        return replace(self, channels=self.channels & frozenset(channels))
 
     @property
     def away(self) -> bool:
@@ -130,7 +132,17 @@ def contacts_of(person: Person, ways: Ways) -> tuple[tuple[str, str], ...]:
     Not the console: what a person sees there is the console of the station.
     """
     usable = [contact for contact in person.contacts if contact[0] != CONSOLE and ways.lead_to(*contact)]
-    return tuple(sorted(usable, key=lambda contact: contact[0] not in person.verified))
+    return tuple(sorted(usable, key=lambda contact: not _proven(person, contact, ways)))
+
+
+def is_verified(registry: Registry, person_id: str, contact: tuple[str, str], ways: Ways) -> bool:
+    """Whether `contact` was proven to reach the person: said in the registry, or a test sent to it was answered."""
+    person = registry.people.get(person_id)
+    return person is not None and _proven(person, contact, ways)
+
+
+def _proven(person: Person, contact: tuple[str, str], ways: Ways) -> bool:
+    return contact[0] in person.verified or (person.id, *contact) in ways.proven
 
 
 def station_of(registry: Registry, spot: Spot) -> Station | None:
@@ -282,9 +294,9 @@ def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, ways: Ways, l
     for station in sorted(registry.stations.values(), key=lambda s: (-_nearness(s, spot.grid), s.id)):
         found = _station(registry, station, at_ms, zone, ways, locale)
         if found.somebody:
-            return Reached(found.recipients, (f"no responsible person can be reached; telling station {station.id}",))
+            return Reached(found.recipients, (f"{LAST_RESORT}; telling station {station.id}",))
     found = _people(registry, tuple(sorted(registry.people)), ways)
-    said = "no responsible person can be reached; telling everybody who has a contact"
+    said = f"{LAST_RESORT}; telling everybody who has a contact"
     return Reached(found.recipients, (said,) if found.somebody else ("nobody at all can be reached",))
 
 
@@ -326,22 +338,6 @@ def _grid_above(registry: Registry, place: str) -> str:
     return next((p.code for p in reversed(path_of(registry, place)) if p.level == "grid"), "")
 
 
-def audit(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> Iterator[tuple[str, tuple[str, ...], bool]]:
-    """For every device: its id, the gaps on the way to station, backup and grid worker, and whether anybody is reached.
-
-    The same functions as a live alert uses; asked for several moments it shows the weeks to come.
-    """
-    known: dict[Spot, tuple[tuple[str, ...], bool]] = {}
-    for device in registry.devices():
-        spot = spot_of(registry, device.id)
-        if spot not in known:
-            found = Reached()
-            for tell in ("station", "grid", "backup_station", "community", "street"):
-                found += reach(registry, tell, spot, at_ms, zone, ways=ways, locale="en")
-            known[spot] = ((*found.gaps, *_thin_shift(registry, spot, at_ms, zone)), found.somebody)
-        yield (device.id, *known[spot])
-
-
 def unmanned(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> tuple[str, ...]:
     """Grids whose station has nobody on duty now, or nobody who can be told; and grids without a station.
 
@@ -366,11 +362,3 @@ def _is_manned(registry: Registry, station: Station, at_ms: int, zone: str, ways
         return True
     watch = any(channel == CONSOLE for person in crew for channel, _ in person.contacts)
     return watch or (bool(crew) and any(ways.lead_to(*way) for way in station.contacts if way[0] != CONSOLE))
-
-
-def _thin_shift(registry: Registry, spot: Spot, at_ms: int, zone: str) -> tuple[str, ...]:
-    station = registry.stations.get(spot.station)
-    present = len(on_duty(station, at_ms, zone)) if station else 0
-    if station is None or present == 0 or present >= NORM_ON_DUTY:
-        return ()
-    return (f"only {present} of {NORM_ON_DUTY} on duty at station {station.id}",)

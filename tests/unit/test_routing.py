@@ -7,7 +7,6 @@ from dataclasses import replace
 from hub.dispatch.routing import (
     Spot,
     Ways,
-    audit,
     contacts_of,
     metres,
     mutual_aid,
@@ -161,23 +160,6 @@ def test_a_place_is_named_from_the_compound_down() -> None:
     assert name.zh.startswith("Court（中） ")
     assert place_text(small_registry(), "nowhere").en == "nowhere"
     assert place_text(small_registry(), "440399001").en == "440399001"
-
-
-def test_the_audit_finds_every_device_and_its_gaps() -> None:
-    _, east = stations()
-    registry = small_registry()
-    assert all(somebody and not gaps for _, gaps, somebody in audit(registry, NOW, ZONE, ways=ALL))
-    without_north: dict[str, tuple[str, ...]] = {
-        device: gaps for device, gaps, _ in audit(with_stations(east), NOW, ZONE, ways=ALL)
-    }
-    assert without_north["smoke-1"][0] == f"no station serves grid {GRID_A}"
-
-
-def test_the_audit_sees_a_thin_shift() -> None:
-    north, east = stations()
-    thin = replace(north, roster=(Shift(people=("crew-1", "crew-2"), start_min=0, end_min=0),))
-    gaps = {d: g for d, g, _ in audit(with_stations(thin, east), NOW, ZONE, ways=ALL)}["smoke-1"]
-    assert gaps == ("only 2 of 3 on duty at station north",)
 
 
 def test_a_device_of_no_grid_takes_the_grid_above_its_place() -> None:
