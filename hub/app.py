@@ -14,6 +14,7 @@ import numpy as np
 from hub import health
 from hub import settings as configuration
 from hub.alerts.desk import Desk
+from hub.answering import Answering
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
 from hub.canary import CODEC as CANARY_CODEC
@@ -23,6 +24,7 @@ from hub.core import Core, Follower, offline_rules
 from hub.dispatch.channels import Channel, Tools, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
+from hub.dispatch.links import Links
 from hub.dispatch.messages import composer
 from hub.documents import Document
 from hub.errors import ConfigError, Unavailable
@@ -53,6 +55,8 @@ from hub.stores.history_embedded import EmbeddedHistory
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.journal import Journal, JournalConfig
 from hub.stores.ledger import Ledger
+from hub.stores.link_key import link_key
+from hub.stores.link_uses import LinkUses
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.owner_name import OwnerName
@@ -156,8 +160,10 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             on_outbox=lambda: _wake(couriers),
             find_rule=lambda rule_id: _spec_of(in_force(), rule_id),
         )
+        key = link_key(settings.data, configuration.secret_from("GRIDHUB_LINKS_KEY", settings.links.key_file))
+        links = Links(key, settings.public_url, lifetime_ms=int(settings.links.lifetime_h * 3_600_000))
         if "courier" in roles:
-            compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url)
+            compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url, links=links.of)
             named = OwnerName(settings.data)
             closing.callback(named.release)
             owner = named.name
@@ -266,6 +272,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     notifier=notifier,
                     rules=book,
                     shadow=shadow,
+                    answering=Answering(desk, links, LinkUses(ledger), outbox, queries, lambda: live.current),
                     answers=answers,
                 )
             )

@@ -89,6 +89,13 @@ class ApiSettings(Strict):
     public_url: str = ""  # "" = http://host:port
 
 
+class LinkSettings(Strict):
+    """One-tap links in notifications. Their key: GRIDHUB_LINKS_KEY, else `key_file`, else one of its own in the data folder."""
+
+    lifetime_h: float = Field(12, gt=0, le=168)
+    key_file: str = ""
+
+
 class ScreenSettings(Strict):
     """What device time is trusted, and when a reading counts as late."""
 
@@ -117,6 +124,7 @@ class Settings(Strict):
     history: HistorySettings = HistorySettings()
     api: ApiSettings = ApiSettings()
     screen: ScreenSettings = ScreenSettings()
+    links: LinkSettings = LinkSettings()
     channels: dict[str, dict[str, Any]] = {}  # checked by each channel's own file
     folder: Path = Path("config")
 

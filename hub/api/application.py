@@ -15,6 +15,7 @@ from hub.api import (
     routes_board,
     routes_explain,
     routes_incidents,
+    routes_links,
     routes_noise,
     routes_operations,
     routes_registry,
@@ -79,6 +80,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         )
     app.include_router(routes_operations.probes)
     app.include_router(routes_rules.public, prefix="/api/v1")
+    app.include_router(routes_links.router)
     pages.install(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from hub.alerts.desk import Desk
+from hub.answering import Answering
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
 from hub.registry.snapshot import Registry
@@ -106,6 +107,7 @@ class ApiParts:
     site: Site
     notifier: ChangeNotifier
     rules: RuleBook
+    answering: Answering | None = None  # what people answer without signing in; None: not in this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (
         None

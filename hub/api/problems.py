@@ -19,6 +19,7 @@ from hub.alerts.lifecycle import REFUSALS
 from hub.api import complaints as files
 from hub.api.headers import HEADERS
 from hub.api.language import locale_of
+from hub.dispatch.links import PATH
 from hub.errors import Complaint, IllegalAction, Unavailable
 from hub.i18n import _, text
 from hub.telemetry import log
@@ -409,6 +410,13 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
 
 
+def _without_secrets(path: str) -> str:
+    """A path as it may stand in a log: a one-tap link is all that its holder needs to act, and so is the address of a reply."""
+    return "".join(f"{start}…" for start in _SECRET if path.startswith(start)) or path
+
+
+_SECRET = (f"{PATH}/", "/api/v1/replies/")
+
 Page = Callable[[Request, Problem], Response | None]
 
 
@@ -421,7 +429,7 @@ def install(app: FastAPI, page: Page) -> None:
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, away: Unavailable) -> Response:
-        log.warning("api.store_away", path=request.url.path, reason=str(away))
+        log.warning("api.store_away", path=_without_secrets(request.url.path), reason=str(away))
         return await on_problem(request, store_away(away))
 
     @app.exception_handler(RequestValidationError)
@@ -434,5 +442,5 @@ def install(app: FastAPI, page: Page) -> None:
 
     @app.exception_handler(Exception)
     async def on_fault(request: Request, fault: Exception) -> JSONResponse:
-        log.error("api.failed", path=request.url.path, exc_info=fault)
+        log.error("api.failed", path=_without_secrets(request.url.path), exc_info=fault)
         return failed().response(request, HEADERS)  # this one is sent outside of the shield

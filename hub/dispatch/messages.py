@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from math import isfinite
 from typing import Any
@@ -39,12 +39,18 @@ _SEVERITY_WORD = {
 
 
 def composer(
-    registry: Callable[[], Registry], policy: EscalationPolicy, zone: str, public_url: str
+    registry: Callable[[], Registry],
+    policy: EscalationPolicy,
+    zone: str,
+    public_url: str,
+    *,
+    links: Callable[[Alert, Delivery, int], Mapping[str, str]] = lambda alert, delivery, now_ms: {},
 ) -> Callable[[Alert, Delivery, int], Message]:
-    """What the courier calls: `compose` with the registry of the moment."""
+    """What the courier calls: `compose` with the registry of the moment, and the one-tap `links` of its receiver."""
 
     def composed(alert: Alert, delivery: Delivery, now_ms: int) -> Message:
-        return compose(alert, delivery, registry(), now_ms, zone, public_url, policy=policy)
+        more = links(alert, delivery, now_ms)
+        return compose(alert, delivery, registry(), now_ms, zone, public_url, policy=policy, answers=more)
 
     return composed
 
@@ -58,15 +64,16 @@ def compose(
     public_url: str,
     *,
     policy: EscalationPolicy | None = None,
+    answers: Mapping[str, str] | None = None,
 ) -> Message:
     """The message of `delivery` in its locale, as of `now_ms`. Its text has at most MOST_BYTES bytes of UTF-8.
 
     The same delivery always gives the same `id`, on every hub, so that a receiver can drop a repetition. With `policy`
-    the text says how much time is left to acknowledge and to arrive.
+    the text says how much time is left to acknowledge and to arrive. `answers`: its receiver's one-tap links, by action.
     """
     locale = delivery.locale
     say = translation(locale)
-    links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}"}
+    links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}", **(answers or {})}
     told = digests.bundle_of(delivery)
     title = _title(alert, delivery, registry, say, locale)
     when, measured = _when(alert, delivery, now_ms, zone, say), _measured(alert, say, locale)

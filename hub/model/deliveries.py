@@ -97,6 +97,7 @@ class DeliveryRow:
     receipt: str | None = None
     reason: str | None = None
     about: str | None = None
+    delivered_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

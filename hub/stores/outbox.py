@@ -126,11 +126,22 @@ class Outbox:
             ("sending", "sent", "accepted"),
             state="delivered",
             accepted_at_ms=func.coalesce(deliveries.c.accepted_at_ms, now_ms),
+            delivered_at_ms=now_ms,
         )
 
     def read(self, delivery_id: int, now_ms: int) -> None:
         """The person has seen it. The first time counts."""
         self._set(delivery_id, ("sending", "sent", "accepted", "delivered"), state="read", read_at_ms=now_ms)
+
+    def read_by(self, alert_id: str, recipient: str, now_ms: int) -> int:
+        """`recipient` has seen the alert, so all that they were sent of it is read. Returns how many; the first time counts."""
+        with self._ledger.begin() as connection:
+            return connection.execute(
+                update(deliveries)
+                .where(deliveries.c.alert_id == alert_id, deliveries.c.recipient == recipient)
+                .where(deliveries.c.state.in_(("sent", "accepted", "delivered")))
+                .values(state="read", read_at_ms=now_ms)
+            ).rowcount
 
     def postpone(self, delivery_id: int, due_at_ms: int, reason: str) -> None:
         """Not now: due again at `due_at_ms`."""

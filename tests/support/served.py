@@ -19,9 +19,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from hub.alerts.desk import Desk
+from hub.answering import Answering
 from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
 from hub.clock import Clock
 from hub.dispatch.escalation import StandardPlanner
+from hub.dispatch.links import Links
 from hub.dispatch.policy import load_policy
 from hub.errors import ConfigError, Unavailable
 from hub.model.alerts import Role
@@ -34,6 +36,7 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import LatestValue
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.ledger import Ledger
+from hub.stores.link_uses import LinkUses
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.rule_files import RuleFiles
@@ -66,6 +69,7 @@ class Hub:
     latest: dict[str, list[LatestValue]]
     away: list[str]  # names of stores that do not answer
     runs: Running
+    links: Links
     _position: Iterator[int] = field(default_factory=count)
 
     def token(
@@ -188,6 +192,7 @@ def hub_at(
         return latest.get(device, [])
 
     desk = Desk(ledger, StandardPlanner(lambda: known, policy, ZONE), on_change=notifier.changed)
+    links = Links(b"a key for the links of tests", "http://127.0.0.1")
     tokens = Tokens(ledger)
     if small:
         write_rules(folder / "rules")
@@ -221,6 +226,7 @@ def hub_at(
         site=Site(name="金桂街道", zone=ZONE, locale="zh-CN", public_url="http://127.0.0.1"),
         notifier=notifier,
         rules=book,
+        answering=Answering(desk, links, LinkUses(ledger), Outbox(ledger), AlertQueries(ledger), lambda: known),
     )
     try:
         yield Hub(
@@ -236,6 +242,7 @@ def hub_at(
             latest=latest,
             away=away,
             runs=runs,
+            links=links,
         )
     finally:
         notifier.close()
