@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -13,16 +13,16 @@ from hub.alerts.incidents import digest, sent
 from hub.alerts.lifecycle import HUB
 from hub.alerts.recording import Recorded, Recording
 from hub.errors import IllegalAction, NotAllowed, NotFound
-from hub.model.alerts import ACTIONS, Action, Actor, Alert, Incident
+from hub.model.alerts import ACTIONS, Action, Actor, Alert, Incident, Role, Seen, Shelving
 from hub.model.deliveries import Plan, Planner
 from hub.model.readings import QuarantineRow
 from hub.model.rules import ConditionEvent, RuleSpec
-from hub.stores import alert_rows, incident_rows
+from hub.stores import alert_rows, incident_rows, shelving_rows
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import new_row
 from hub.telemetry import LOOP_ERRORS, log
 
-ACTING_ROLES = ("grid_worker", "station", "officer", "admin")
+ACTING_ROLES: tuple[Role, ...] = ("grid_worker", "station", "officer", "admin")
 SAME_CALL_MS = 30_000
 """A second call for reinforcement by the same person within this time is the same call: a double tap, a retried request."""
 
@@ -56,6 +56,14 @@ class Desk:
         self._find_rule = find_rule
         self._quarantined = 0
 
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    @property
+    def planner(self) -> Planner:
+        return self._planner
+
     def record(
         self,
         events: Sequence[ConditionEvent],
@@ -80,7 +88,7 @@ class Desk:
                 for event in events:
                     recording.apply(event)
                 counts = recording.counts
-            change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+            change = draft.write(self._ledger, connection)
             if quarantine:
                 alert_rows.keep_rejected(connection, quarantine)
                 if self._quarantined % _SHORTEN_EVERY == 0:
@@ -90,7 +98,7 @@ class Desk:
 
         recorded = self._ledger.transact(work)
         self._quarantined += 1 if quarantine else 0
-        self._announce(recorded.change, recorded.deliveries)
+        self.announce(recorded.change, recorded.deliveries)
         return recorded
 
     def position_of(self, consumer: str) -> tuple[int, str] | None:
@@ -107,30 +115,54 @@ class Desk:
         with self._ledger.read() as connection:
             return alert_rows.conditions(connection)
 
-    def act(self, alert_id: str, action: Action, actor: Actor, now_ms: int, *, reason: str = "") -> Alert:
+    def act(
+        self,
+        alert_id: str,
+        action: Action,
+        actor: Actor,
+        now_ms: int,
+        *,
+        reason: str = "",
+        seen: Seen | None = None,
+    ) -> Alert:
         """Does `action` for `actor` and returns the alert after it. Doing it again changes nothing but the audit.
+
+        `seen` is the alarm that the answer is about: an answer to an older one, or to a lower severity, is refused.
 
         Raises `NotFound`, `NotAllowed` (role, or not in the actor's area) or `IllegalAction` (the alert's state forbids it).
         """
 
         def work(connection: Connection) -> tuple[Alert, int, int]:
-            before = _permitted(connection, alert_id, action, actor)
-            refused = lifecycle.objection(before, action, reason)
-            if refused is not None:
-                raise IllegalAction(refused.message, remedy=refused.remedy, code=refused.code, values=refused.values)
+            before = permitted(connection, alert_id, action, actor)
             draft = Draft(self._planner, now_ms)
-            draft.sheet.alerts[before.id] = before
-            if action == "reinforce":
-                self._call_for_help(connection, draft, before, actor, reason)
-            else:
-                _answer(draft, before, action, actor, reason)
-            change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+            self.answer(connection, draft, before, action, actor, reason, seen)
+            change = draft.write(self._ledger, connection)
             after = alert_rows.locked(connection, [before.id])[0]
             return after, change if draft.sheet.changed else 0, len(draft.sheet.planned)
 
         after, change, deliveries = self._ledger.transact(work)
-        self._announce(change, deliveries)
+        self.announce(change, deliveries)
         return after
+
+    def answer(
+        self,
+        connection: Connection,
+        draft: Draft,
+        alert: Alert,
+        action: Action,
+        actor: Actor,
+        reason: str,
+        seen: Seen | None,
+    ) -> None:
+        """Puts `action` on the sheet of `draft`; `alert` is locked. Raises `IllegalAction`."""
+        refused = lifecycle.mistaken(alert, action, seen) or lifecycle.objection(alert, action, reason)
+        if refused is not None:
+            raise IllegalAction(refused.message, remedy=refused.remedy, code=refused.code, values=refused.values)
+        draft.sheet.alerts[alert.id] = alert
+        if action == "reinforce":
+            self._call_for_help(connection, draft, alert, actor, reason)
+        else:
+            _answer(draft, alert, action, actor, reason)
 
     def _call_for_help(self, connection: Connection, draft: Draft, alert: Alert, actor: Actor, reason: str) -> None:
         if not alert.live:
@@ -151,13 +183,34 @@ class Desk:
         ran, skipped = 0, False
         while not skipped:
             handled, found, change, deliveries = self._ledger.transact(lambda tx: self._run_some(tx, now_ms))
-            self._announce(change, deliveries)
+            self.announce(change, deliveries)
             ran += handled
             skipped = handled < found or found < _TIMER_BATCH
+        ran += self._wake_shelved(now_ms)
         while (sent := self._ledger.transact(lambda tx: self._run_digests(tx, now_ms)))[0]:
-            self._announce(0, sent[1])
+            self.announce(0, sent[1])
             ran += sent[0]
         return ran
+
+    def _wake_shelved(self, now_ms: int) -> int:
+        """Ends the shelvings whose time is over: what still holds alarms as if it had just occurred. How many ended."""
+        with self._ledger.read() as connection:
+            over = shelving_rows.due(connection, now_ms, _TIMER_BATCH)
+        for shelving in over:
+            self.wake(shelving, HUB, now_ms)
+        return len(over)
+
+    def wake(self, shelving: Shelving, who: str, now_ms: int, **detail: str) -> None:
+        """Ends `shelving`: what it kept quiet tells again, and alarms anew where its condition holds. Idempotent."""
+
+        def work(connection: Connection) -> tuple[int, int]:
+            draft = Draft(self._planner, now_ms)
+            for alert in alert_rows.locked(connection, shelving_rows.quiet_alerts(connection, shelving)):
+                _wake(draft, alert, who, detail)
+            draft.sheet.ended_shelvings[shelving.id] = who
+            return draft.write(self._ledger, connection), len(draft.sheet.planned)
+
+        self.announce(*self._ledger.transact(work))
 
     def _run_digests(self, connection: Connection, now_ms: int) -> tuple[int, int]:
         """Plans the messages to all for incidents whose window has ended; how many incidents, how many deliveries."""
@@ -165,7 +218,7 @@ class Desk:
         due = incident_rows.due(connection, now_ms, _DIGEST_BATCH)
         for incident in due:
             _tell_together(draft, incident, incident_rows.bundled(connection, incident))
-        alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+        draft.write(self._ledger, connection)
         return len(due), len(draft.sheet.planned)
 
     def _run_some(self, connection: Connection, now_ms: int) -> tuple[int, int, int, int]:
@@ -178,17 +231,17 @@ class Desk:
         mine = alert_rows.due_timers_of(connection, draft.sheet.alerts, now_ms)
         for number, alert_id, step in mine:
             _escalate(draft, draft.sheet.alerts[alert_id], number, step)
-        change = alert_rows.write(self._ledger, connection, draft.sheet, now_ms)
+        change = draft.write(self._ledger, connection)
         return len(mine), len(due), change, len(draft.sheet.planned)
 
-    def _announce(self, change: int, deliveries: int) -> None:
+    def announce(self, change: int, deliveries: int) -> None:
         if change:
             self._on_change(change)
         if deliveries:
             self._on_outbox()
 
 
-def _permitted(connection: Connection, alert_id: str, action: Action, actor: Actor) -> Alert:
+def permitted(connection: Connection, alert_id: str, action: Action, actor: Actor) -> Alert:
     """The alert, its row locked, if `actor` may do `action` to it."""
     if action not in ACTIONS:
         raise IllegalAction(f"there is no action {action!r}", remedy=f"use one of: {', '.join(ACTIONS)}")
@@ -219,6 +272,13 @@ def _answer(draft: Draft, before: Alert, action: Action, actor: Actor, reason: s
         draft.settle(after, now_ms)
     else:
         draft.follow(after, now_ms, "closed", lambda: planner.closed(after, now_ms))
+
+
+def _wake(draft: Draft, alert: Alert, who: str, detail: Mapping[str, str]) -> None:
+    after = lifecycle.woken(alert, draft.now_ms)
+    draft.change(alert, after, draft.now_ms, who, "unshelved", **detail)
+    if after.occurrences > alert.occurrences:
+        draft.follow(after, draft.now_ms, "raised", lambda: draft.planner.raised(after, draft.now_ms))
 
 
 def _escalate(draft: Draft, alert: Alert, number: int, step: int) -> None:

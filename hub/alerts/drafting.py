@@ -4,19 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
+from hub.alerts import casework
 from hub.alerts.incidents import is_withheld
 from hub.alerts.lifecycle import HUB, both, settled
 from hub.model.alerts import Alert
+from hub.model.cases import Move
 from hub.model.deliveries import Plan, Planner
+from hub.stores import alert_rows, case_rows
 from hub.stores.alert_rows import Cancel, Entry, Sheet
+from hub.stores.ledger import Ledger
 from hub.stores.outbox import new_row
 from hub.telemetry import LOOP_ERRORS, log
 
 _ACKNOWLEDGED = ("unacknowledged",)
 _ON_SCENE = ("unacknowledged", "not_on_scene")
 _CLOSED = ("unacknowledged", "not_on_scene", "live")
+_MOVES: dict[str, Move] = {
+    "acknowledge": "accept",
+    "on_scene": "arrive",
+    "close": "handle",
+    "false_alarm": "false_alarm",
+    "closed": "settled",
+    "withdrawn": "settled",
+}
+"""How a change of an alert moves its case."""
+
+
+class _Follow(NamedTuple):
+    """A move that a case makes because of its alert. `before` None: the alert is new."""
+
+    alert_id: str
+    before: Alert | None
+    move: Move
+    at_ms: int
+    actor: str
+    words: str
 
 
 class Draft:
@@ -26,6 +52,39 @@ class Draft:
         self.sheet = Sheet()
         self.planner = planner
         self.now_ms = now_ms
+        self._follows: list[_Follow] = []
+
+    def write(self, ledger: Ledger, connection: Connection) -> int:
+        """Lets the cases follow their alerts, and writes the sheet; gives what `alert_rows.write` gives."""
+        self.move_cases(connection)
+        return alert_rows.write(ledger, connection, self.sheet, self.now_ms)
+
+    def move_cases(self, connection: Connection) -> None:
+        """Moves the cases of the alerts that changed so far; their rows are locked by it."""
+        sheet = self.sheet
+        known = {one.alert_id for one in self._follows if one.before is not None} - sheet.cases.keys()
+        if known:
+            sheet.cases |= case_rows.locked(connection, known)
+        for alert_id, before, move, at_ms, actor, words in self._follows:
+            case = sheet.cases.get(alert_id)
+            if case is None:  # of a new alert, or of one that a hub without cases has opened
+                sheet.put_case(casework.of_alert(before or sheet.alerts[alert_id]), new=True)
+                if before is None:
+                    continue
+                case = sheet.cases[alert_id]
+            elif before is not None:
+                case = casework.agreed(case, before)
+            if casework.CASEWORK[case.step][move] is None:
+                continue  # the case went its own way after its alert was over
+            case = casework.moved(case, move, actor, at_ms, words)
+            if move == "handle" and casework.closes_at_once(case):
+                case = casework.moved(case, "close", actor, at_ms, words)
+            if case is not sheet.cases[alert_id]:
+                sheet.put_case(case)
+            if move == "raised":
+                alert = sheet.alerts[alert_id]
+                sheet.put_case(replace(case, severity=alert.severity, title_zh=alert.title_zh, title_en=alert.title_en))
+        self._follows.clear()
 
     def change(self, before: Alert | None, after: Alert, at_ms: int, actor: str, action: str, **detail: Any) -> None:
         """Takes the changed alert with its audit entry, and drops what is no longer needed because of it."""
@@ -35,6 +94,8 @@ class Draft:
             sheet.new.add(after.id)
         moved = Entry(after.id, at_ms, actor, action, both(before) if before else "", both(after), detail)
         sheet.entries.append(moved)
+        if not after.test:
+            self._follow_case(before, after, at_ms, actor, action, str(detail.get("reason") or ""))
         why = f"{action} by {actor}"
         if before is not None and after.occurrences > before.occurrences:
             # What still waits is about the earlier occurrence, perhaps that it was over; the new plan says it all again.
@@ -48,6 +109,12 @@ class Draft:
         elif after.acked_at_ms is not None and (before is None or before.acked_at_ms is None):
             sheet.cancel(Cancel(after.id, _ACKNOWLEDGED, why))
 
+    def _follow_case(self, before: Alert | None, after: Alert, at_ms: int, actor: str, action: str, words: str) -> None:
+        if before is None or after.occurrences > before.occurrences:
+            self._follows.append(_Follow(after.id, before, "raised", at_ms, actor, words))
+        elif action in _MOVES and (after.case_state != before.case_state or after.live != before.live):
+            self._follows.append(_Follow(after.id, before, _MOVES[action], at_ms, actor, words))
+
     def settle(self, alert: Alert, at_ms: int) -> bool:
         """Closes `alert` when nothing is left to do, and tells so. Whether it did."""
         after = settled(alert, at_ms)
@@ -60,9 +127,10 @@ class Draft:
     def follow(self, alert: Alert, at_ms: int, why: str, ask: Callable[[], Plan]) -> Plan:
         """Puts the planner's answer on the sheet. A planner that fails costs a gap in the audit, never the alert itself.
 
-        An alert that is told together with others keeps its timers; its message is left to the digest of its incident.
+        An alert that is told together with others keeps its timers; its message is left to the digest of its incident. A quiet
+        one tells nobody, but a call for help always does.
         """
-        if is_withheld(alert, why):
+        if is_withheld(alert, why) or (alert.quiet and why != "reinforce"):
             return Plan()
         try:
             plan = ask()

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from hub.i18n import _
-from hub.model.alerts import Action, AlarmState, Alert, CaseState, Subject
-from hub.model.rules import ConditionEvent
+from hub.model.alerts import Action, AlarmState, Alert, CaseState, Seen, Subject
+from hub.model.rules import SEVERITIES, ConditionEvent
 
 AlarmEvent = Literal["raised", "returned", "returned_held", "withdrawn", "acknowledged", "closed"]
 CaseEvent = Literal["raised", "acknowledge", "on_scene", "reinforce", "false_alarm", "close", "settled"]
@@ -139,6 +139,18 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "close-reason-missing": (
         _("the device still reports the condition: closing it needs a reason"),
         _("say why, or wait until it is gone"),
+    ),
+    "alarmed-again": (
+        _("it has alarmed again since: you answered alarm {seen}, the present one is alarm {now}"),
+        _("look at the present alarm, then answer it"),
+    ),
+    "more-severe": (
+        _("it has become more severe: you answered a {seen}, it is a {now} now"),
+        _("look at the present alarm, then answer it"),
+    ),
+    "which-alarm": (
+        _("it has alarmed {now} times, and the answer does not say which alarm it means"),
+        _("reload it and answer again; a program names the occurrence that it saw"),
     ),
     "nobody-on-scene": (
         _("nobody has been on scene since the last alarm, so a P1 cannot be closed"),
@@ -307,6 +319,43 @@ def objection(alert: Alert, action: Action, reason: str) -> Objection | None:
     if action == "close" and not alert.test:
         return _objection_to_closing(alert, reason)
     return None
+
+
+def mistaken(alert: Alert, action: Action, seen: Seen | None) -> Objection | None:
+    """Why `action` answers another alarm than the present one of `alert`; None when it means the present one.
+
+    An answer that does not say what was `seen` is taken while there is only one alarm that it can mean. A call for help
+    is never refused for this.
+    """
+    if not alert.live or action == "reinforce":
+        return None
+    if seen is None:
+        return _refuse("which-alarm", now=str(alert.occurrences)) if alert.occurrences > 1 else None
+    if seen.occurrence != alert.occurrences:
+        return _refuse("alarmed-again", seen=str(seen.occurrence), now=str(alert.occurrences))
+    if seen.severity is not None and SEVERITIES.index(seen.severity) > SEVERITIES.index(alert.severity):
+        return _refuse("more-severe", seen=seen.severity, now=alert.severity)
+    return None
+
+
+def woken(alert: Alert, at_ms: int) -> Alert:
+    """`alert` when it tells people again. While its condition holds it alarms as if it had just occurred."""
+    after = replace(alert, quiet="", quiet_until_ms=None)
+    if not alert.live or alert.alarm_state not in ACTIVE:
+        return after
+    return replace(
+        after,
+        alarm_state=ALARM[alert.alarm_state]["raised"],
+        case_state=_case(alert, "raised"),
+        occurrences=alert.occurrences + 1,
+        escalation_level=0,
+        acked_at_ms=None,
+        acked_by=None,
+        on_scene_at_ms=None,
+        on_scene_by=None,
+        received_at_ms=at_ms,
+        bundled_until_ms=None,
+    )
 
 
 def _objection_to_closing(alert: Alert, reason: str) -> Objection | None:

@@ -22,7 +22,7 @@ from hub.alerts.incidents import grouped, may_group, place_of
 from hub.alerts.lifecycle import ACTIVE, HUB
 from hub.model.alerts import Alert, Incident, Subject
 from hub.model.rules import ConditionEvent, RuleSpec, alert_id
-from hub.stores import alert_rows, incident_rows
+from hub.stores import alert_rows, incident_rows, shelving_rows
 from hub.stores.alert_rows import Entry, Episode
 from hub.telemetry import LOOP_ERRORS, log
 
@@ -75,6 +75,7 @@ class Recording:
         # Read again, now under the locks: another hub may have recorded the same events a moment ago.
         self._sheet.episodes |= alert_rows.episodes_by_id(connection, ids)
         self._sheet.episodes |= alert_rows.open_episodes(connection, self._sheet.alerts)
+        self._shelved = shelving_rows.open_of(connection, {e.device for e in events})
         self._live = {(a.rule_id, a.device_id): a.id for a in self._sheet.alerts.values() if a.live}
         self._open = {e.alert_id: e.id for e in self._sheet.episodes.values() if e.alert_id and e.cleared_at_ms is None}
 
@@ -96,12 +97,14 @@ class Recording:
         before = self._sheet.alerts.get(self._live.get((event.rule.id, event.device), ""))
         if before is None:
             subject = self._subject(event)
-            after = self._in_incident(lifecycle.opened(event, subject), place_of(subject), event.at_ms)
+            opened = self._hushed(lifecycle.opened(event, subject))
+            after = self._in_incident(opened, place_of(subject), event.at_ms)
             self._live[event.rule.id, event.device] = after.id
             action = "raised"
         else:
             self._end_episode(before.id, event.at_ms)  # its end was never heard of; the new one begins
-            after = self._in_incident(lifecycle.raised_again(before, event), None, event.at_ms, event)
+            again = self._hushed(lifecycle.raised_again(before, event))
+            after = self._in_incident(again, None, event.at_ms, event)
             action = "raised_again"
         self.counts["raised" if before is None else "repeated"] += 1
         self._begin_episode(event, after.id)
@@ -113,7 +116,7 @@ class Recording:
     def _in_incident(self, alert: Alert, place: str | None, at_ms: int, event: ConditionEvent | None = None) -> Alert:
         """`alert` with its incident, if it is of those that are grouped. `place` None: found out from `event` when needed."""
         told_alone = replace(alert, bundled_until_ms=None)
-        if not may_group(alert):
+        if alert.quiet or not may_group(alert):
             return told_alone
         window_ms = self._window_ms(alert)
         if window_ms <= 0:
@@ -131,6 +134,27 @@ class Recording:
         if found.new:
             self._latest[found.incident.rule_id, found.incident.place] = found.incident.id
         return found.alert
+
+    def _hushed(self, alert: Alert) -> Alert:
+        """`alert` as quiet as it has to be: its device is out of service, or it is shelved and no P1."""
+        if alert.test:
+            return alert
+        whole = self._shelved.get((alert.device_id, ""))
+        mine = None if alert.severity == "P1" else self._shelved.get((alert.device_id, alert.rule_id))
+        if whole is not None:
+            return replace(alert, quiet="out_of_service", quiet_until_ms=whole.until_ms)
+        if mine is not None:
+            return replace(alert, quiet="shelved", quiet_until_ms=mine.until_ms)
+        return replace(alert, quiet="", quiet_until_ms=None)
+
+    def _shot_over(self, alert: Alert) -> Alert:
+        """`alert` after its condition ended: shelved for one shot, it is no longer."""
+        mine = self._shelved.get((alert.device_id, alert.rule_id))
+        if mine is None or mine.kind != "one_shot":
+            return alert
+        del self._shelved[alert.device_id, alert.rule_id]
+        self._sheet.ended_shelvings[mine.id] = HUB
+        return replace(alert, quiet="", quiet_until_ms=None) if alert.quiet == "shelved" else alert
 
     def _incident(self, incident_id: str) -> Incident | None:
         return self._sheet.incidents.get(incident_id) or incident_rows.by_id(self._connection, incident_id)
@@ -190,13 +214,13 @@ class Recording:
         if event.kind == "withdrawn":
             self._withdrawn(alert, event)
             return
-        after = lifecycle.returned(alert, event)
+        after = self._shot_over(lifecycle.returned(alert, event))
         self.counts["returned"] += 1
         draft.change(alert, after, event.at_ms, HUB, "returned", value=event.value, position=event.position)
         if draft.settle(after, event.at_ms):
             self.counts["closed"] += 1
             del self._live[after.rule_id, after.device_id]
-        elif after.live:
+        elif after.live and not alert.quiet:  # who was not told that it began is not told that it ended
             draft.follow(after, event.at_ms, "returned", lambda: draft.planner.returned(after, draft.now_ms))
 
     def _withdrawn(self, alert: Alert, event: ConditionEvent) -> None:

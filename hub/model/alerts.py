@@ -13,6 +13,7 @@ AlarmState = Literal["active_unacked", "active_acked", "returned_unacked", "latc
 CaseState = Literal["reported", "accepted", "on_scene", "closed", "false_alarm"]
 Action = Literal["acknowledge", "on_scene", "false_alarm", "reinforce", "close"]
 ACTIONS: tuple[Action, ...] = ("acknowledge", "on_scene", "false_alarm", "reinforce", "close")
+Quiet = Literal["", "shelved", "out_of_service"]
 Role = Literal["viewer", "grid_worker", "station", "officer", "admin", "machine"]
 
 
@@ -30,6 +31,17 @@ class Actor:
     def may_see(self, grid: str, station: str) -> bool:
         """Whether this actor may read an alert, device or place of `grid` that `station` serves."""
         return "*" in self.grids or "*" in self.stations or grid in self.grids or station in self.stations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What somebody had before their eyes when they answered: which occurrence of an alert, and how severe it was.
+
+    `severity` None: not said. An answer to an earlier occurrence, or to a lower severity, is no answer to the present one.
+    """
+
+    occurrence: int
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +114,9 @@ class Alert:
         None  # told at that time, in one message with others of its incident; None = told by itself
     )
 
+    quiet: Quiet = ""  # tells nobody for a time: shelved, or its device is out of service
+    quiet_until_ms: int | None = None
+
     @property
     def is_lead(self) -> bool:
         """Whether this alert opened its incident."""
@@ -138,6 +153,31 @@ class Incident:
     digest_due_ms: int | None = None
     live: bool = True
     closed_at_ms: int | None = None
+
+
+ShelvingKind = Literal["one_shot", "timed", "out_of_service"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelving:
+    """A condition (`rule_id` of a device), or a whole device (`rule_id` ""), that tells nobody until `until_ms`.
+
+    One shot: until the condition ends, at the longest until then.
+    """
+
+    id: int
+    kind: ShelvingKind
+    rule_id: str
+    device_id: str
+    grid: str
+    station: str
+    since_ms: int
+    until_ms: int
+    actor: str
+    actor_name: str
+    reason: str
+    ended_at_ms: int | None = None
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, Table, bindparam, func, insert, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.model.alerts import Alert, Incident
+from hub.model.cases import Case
 from hub.model.deliveries import NewTimer
 from hub.model.readings import QuarantineRow
-from hub.stores import audit_log, incident_rows
+from hub.stores import audit_log, case_rows, incident_rows, shelving_rows
 from hub.stores.ledger import Ledger
 from hub.stores.schema import alerts, audit, cursors, deliveries, episodes, quarantine, timers
 
@@ -79,6 +80,10 @@ class Sheet:
     incidents: dict[str, Incident] = field(default_factory=dict)
     new_incidents: set[str] = field(default_factory=set)
     changed_incidents: set[str] = field(default_factory=set)
+    cases: dict[str, Case] = field(default_factory=dict)
+    new_cases: set[str] = field(default_factory=set)
+    changed_cases: set[str] = field(default_factory=set)
+    ended_shelvings: dict[int, str] = field(default_factory=dict)  # who ended it
     deliveries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by alert
     cancels: list[Cancel] = field(default_factory=list)
     timers: dict[str, dict[int, NewTimer]] = field(default_factory=dict)  # by alert, then step
@@ -90,6 +95,11 @@ class Sheet:
         """Takes the new state of a known alert."""
         self.alerts[alert.id] = alert
         self.changed.add(alert.id)
+
+    def put_case(self, case: Case, *, new: bool = False) -> None:
+        """Takes a new case, or the new state of a known one."""
+        self.cases[case.id] = case
+        (self.new_cases if new else self.changed_cases).add(case.id)
 
     def deliver(self, row: dict[str, Any]) -> None:
         self.deliveries.setdefault(row["alert_id"], []).append(row)
@@ -229,6 +239,7 @@ def write(ledger: Ledger, connection: Connection, sheet: Sheet, now_ms: int) -> 
     ended = sorted({alert.incident_id for alert in over if alert.incident_id is not None})
     incident_rows.lock(connection, ended)
     change = _write_alerts(ledger, connection, sheet) if sheet.entries else 0
+    shelving_rows.end(connection, sheet.ended_shelvings, now_ms)
     incident_rows.write(connection, sheet.incidents, new=sheet.new_incidents, changed=sheet.changed_incidents)
     incident_rows.close_ended(connection, ended, now_ms)
     _cancel_queued(connection, sheet.cancels)
@@ -261,7 +272,10 @@ def _write_alerts(ledger: Ledger, connection: Connection, sheet: Sheet) -> int:
         _CLEAR_EPISODE,
         [{"key": key, "cleared_at_ms": sheet.episodes[key].cleared_at_ms} for key in ended],
     )
+    case_rows.write(connection, sheet.cases, sheet.new_cases, sheet.changed_cases)
     audit_log.append(connection, [_audit_row(number, entry) for number, entry in enumerate(sheet.entries, first)])
+    about_cases = [(number, entry) for number, entry in enumerate(sheet.entries, first) if entry.alert_id is None]
+    case_rows.link(connection, ((number, e.detail["case"]) for number, e in about_cases if "case" in e.detail))
     return first + len(sheet.entries) - 1
 
 

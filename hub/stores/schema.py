@@ -82,6 +82,8 @@ alerts = Table(
     Column("chattering", Boolean, nullable=False, default=False, server_default=false()),
     Column("incident_id", String),
     Column("bundled_until_ms", BigInteger),
+    Column("quiet", String, nullable=False, default="", server_default=""),  # shelved | out_of_service: tells nobody
+    Column("quiet_until_ms", BigInteger),
 )
 Index(
     "uq_alerts_one_live",
@@ -349,3 +351,110 @@ rule_versions = Table(
     sqlite_autoincrement=True,
 )
 Index("ix_rule_versions_version", rule_versions.c.version, rule_versions.c.id)
+
+# What people do: a case for every alert, report and imported work order. See hub/alerts/casework.py for its steps.
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("source", String, nullable=False),  # alert | report | hotline
+    Column("number", String),
+    Column("alert_id", String, ForeignKey("alerts.id")),
+    Column("category", String, nullable=False, default=""),
+    Column("severity", String, nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("text", Text, nullable=False, default=""),
+    Column("place", String, nullable=False, default=""),
+    Column("place_text", Text, nullable=False, default=""),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False, default=""),
+    Column("lat", Float),
+    Column("lon", Float),
+    Column("reporter", String, nullable=False, default=""),
+    Column("step", String, nullable=False),
+    Column("handling", String, nullable=False, default=""),  # self | transferred | "" = not known yet
+    Column("assignee", String, nullable=False, default=""),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger),
+    Column("accepted_at_ms", BigInteger),
+    Column("dispatched_at_ms", BigInteger),
+    Column("on_scene_at_ms", BigInteger),
+    Column("handled_at_ms", BigInteger),
+    Column("feedback_at_ms", BigInteger),
+    Column("verified_at_ms", BigInteger),
+    Column("closed_at_ms", BigInteger),
+    Column("closed_by", String),
+    Column("close_reason", Text),
+    Column("sent_back", Integer, nullable=False, default=0),
+    Column("reopened", Integer, nullable=False, default=0),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False, default=0),
+    UniqueConstraint("source", "number"),
+)
+Index("ix_cases_opened", cases.c.opened_at_ms, cases.c.id)
+Index("ix_cases_grid", cases.c.grid, cases.c.step)
+
+# Audit entries about cases that have no alert; those of an alert's case are the alert's.
+case_audit = Table(
+    "case_audit",
+    metadata,
+    Column("audit_id", BigInteger, ForeignKey("audit.id"), primary_key=True, autoincrement=False),
+    Column("case_id", String, ForeignKey("cases.id"), nullable=False, index=True),
+)
+
+case_comments = Table(
+    "case_comments",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("case_id", String, ForeignKey("cases.id"), nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("author", String, nullable=False),
+    Column("author_name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+case_photos = Table(
+    "case_photos",
+    metadata,
+    Column("id", String, primary_key=True),  # names the content; the bytes lie in the data folder
+    Column("case_id", String, ForeignKey("cases.id"), nullable=False, index=True),
+    Column("stage", String, nullable=False),  # before | after
+    Column("media_type", String, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("author", String, nullable=False),
+    Column("author_name", Text, nullable=False),
+)
+
+# A condition (rule and device), or a whole device (rule ""), that tells nobody for a time, with who said so and why.
+shelvings = Table(
+    "shelvings",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),  # one_shot | timed | out_of_service
+    Column("rule_id", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("ended_by", String),
+    sqlite_autoincrement=True,
+)
+Index(
+    "uq_shelvings_one_open",
+    shelvings.c.device_id,
+    shelvings.c.rule_id,
+    unique=True,
+    sqlite_where=text("ended_at_ms IS NULL"),
+    postgresql_where=text("ended_at_ms IS NULL"),
+)
+Index("ix_shelvings_since", shelvings.c.since_ms)

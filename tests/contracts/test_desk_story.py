@@ -13,22 +13,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import func, select
 
+from hub.alerts import casework
+from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.lifecycle import ACTIVE, OPEN
 from hub.errors import IllegalAction
-from hub.model.alerts import ACTIONS, Action
+from hub.model.alerts import ACTIONS, Action, Seen
 from hub.model.rules import ConditionEvent
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.case_queries import CaseQueries
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import Outbox
-from hub.stores.schema import alerts, audit, deliveries, episodes, incidents, timers
-from tests.support.alerts import OTHER, T0, WORKER, PlainPlanner, event
+from hub.stores.schema import alerts, audit, cases, deliveries, episodes, incidents, timers
+from tests.support.alerts import OFFICER, OTHER, T0, WORKER, PlainPlanner, event
 from tests.support.alerts import rule as make_rule
 from tests.support.ledgers import BACKENDS, migrated_url
 
 RULES = [make_rule("fire", "P1"), make_rule("hot", "P2"), make_rule("leak", "P2", latch=True), make_rule("low", "P4")]
 CONDITIONS = [(spec, "a") for spec in RULES] + [(RULES[0], "b")]
-PEOPLE = {WORKER.id, OTHER.id}
+PEOPLE = {WORKER.id, OTHER.id, OFFICER.id}
 
 
 class Life(RuleBasedStateMachine):
@@ -53,6 +56,7 @@ class Life(RuleBasedStateMachine):
         self.desk = Desk(self.ledger, PlainPlanner(window=60_000))
         self.queries = AlertQueries(self.ledger)
         self.outbox = Outbox(self.ledger)
+        self.cases, self.case_desk = CaseQueries(self.ledger), CaseDesk(self.desk)
 
     def teardown(self) -> None:
         self.ledger.close()
@@ -98,8 +102,9 @@ class Life(RuleBasedStateMachine):
     def a_person_acts(self, action: Action, who, reason):
         at_ms = self.tick(500)
         for alert in self.queries.list(scope=None, limit=3).rows:
+            seen = Seen(occurrence=alert.occurrences, severity=alert.severity)
             try:
-                after = self.desk.act(alert.id, action, who, at_ms, reason=reason)
+                after = self.desk.act(alert.id, action, who, at_ms, reason=reason, seen=seen)
             except IllegalAction as refused:
                 assert refused.remedy  # noqa: PT017
                 assert self.queries.one(alert.id) == alert
@@ -107,8 +112,22 @@ class Life(RuleBasedStateMachine):
             if alert.severity == "P1" and action == "close":
                 assert alert.on_scene_at_ms is not None
                 assert alert.alarm_state not in ACTIVE
-            again = self.desk.act(alert.id, action, who, at_ms, reason=reason) if after.live else after
+            again = self.desk.act(alert.id, action, who, at_ms, reason=reason, seen=seen) if after.live else after
             assert again == after
+
+    @rule(move=st.sampled_from(casework.PEOPLE), who=st.sampled_from([WORKER, OTHER, OFFICER]))
+    def a_case_is_moved(self, move, who):
+        at_ms = self.tick(500)
+        for alert in self.queries.list(scope=None, limit=3).rows:
+            before = self.cases.one(alert.id)
+            try:
+                seen = Seen(occurrence=alert.occurrences)
+                after = self.case_desk.move(alert.id, move, who, at_ms, words="found", to="crew", seen=seen)
+            except IllegalAction as refused:
+                assert refused.remedy  # noqa: PT017
+                assert (self.cases.one(alert.id), self.queries.one(alert.id)) == (before, alert)
+                continue
+            assert self.cases.one(alert.id) == after
 
     @rule(later_s=st.sampled_from([1, 60, 180]))
     def time_passes(self, later_s):
@@ -134,7 +153,7 @@ class Life(RuleBasedStateMachine):
         with self.ledger.read() as connection:
             return [
                 connection.execute(select(table).order_by(*table.primary_key)).all()
-                for table in (alerts, episodes, audit, deliveries, timers, incidents)
+                for table in (alerts, episodes, audit, deliveries, timers, incidents, cases)
             ]
 
     @invariant()
@@ -148,6 +167,19 @@ class Life(RuleBasedStateMachine):
         with self.ledger.read() as connection:
             raised = connection.execute(select(func.count()).select_from(episodes)).scalar_one()
         assert sum(row.occurrences for row in rows) == raised
+
+    @invariant()
+    def every_alert_has_its_case_and_they_agree(self):
+        for alert in self.queries.list(scope=None, limit=500).rows:
+            case = self.cases.one(alert.id)
+            assert case is not None
+            own_way = case.reopened or case.sent_back or case.dispatched_at_ms is not None
+            if alert.live or not own_way:
+                assert casework.SHORT[case.step] == alert.case_state
+            if alert.severity == "P1" and case.step == "closed":
+                assert case.verified_at_ms is not None
+                assert case.closed_by == OFFICER.id
+            assert casework.agreed(case, alert) == case
 
     @invariant()
     def an_incident_is_open_as_long_as_one_of_its_alerts(self):

@@ -15,6 +15,7 @@ STATION = "north"
 GRID = "110101001001001"
 WORKER = Actor(id="li", name="Li", role="grid_worker", grids=(GRID,))
 OTHER = Actor(id="wang", name="Wang", role="station", stations=(STATION,))
+OFFICER = Actor(id="chen", name="Chen", role="officer", grids=("*",))
 VIEWER = Actor(id="token:screen", name="screen", role="viewer", grids=("*",))
 STRANGER = Actor(id="zhao", name="Zhao", role="grid_worker", grids=("110101001001002",))
 
