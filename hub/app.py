@@ -451,6 +451,7 @@ def _own_work(
         clock=clock,
         missed=lambda: canary.missed if canary is not None else 0,
         unmanned=planner.unmanned,
+        thin=planner.thin,
     )
     return [facts.loop] if canary is None else [facts.loop, canary.loop]
 

@@ -29,9 +29,16 @@ REFUSED_WITHIN_MS = 300_000
 LOAD_WITHIN_MS = 600_000
 _FALSE_ALARMS_EVERY_MS = 30_000
 _MOST = 1_000.0
-AT_HAND: Final = frozenset({"canary_missed", "unmanned_grids"})
+AT_HAND: Final = frozenset({"canary_missed", "unmanned_grids", "thin_stations"})
 IN_LEDGER: Final = frozenset(
-    {"unattended_s", "false_alarms_12m", "fire_confirmed", "channel_refusals", "alarms_per_person_10min"}
+    {
+        "unattended_s",
+        "false_alarms_12m",
+        "fire_confirmed",
+        "channel_refusals",
+        "alarms_per_person_10min",
+        "duty_unanswered",
+    }
 )
 
 
@@ -44,11 +51,18 @@ class Known:
     false_alarms: Mapping[str, int] = field(default_factory=dict)
     refusals: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
+    unanswered: Collection[str] = ()
 
 
-def hub_facts(*, missed: int, unmanned: Collection[str]) -> dict[Key, float]:
+def hub_facts(*, missed: int, unmanned: Collection[str], thin: Collection[str] = ()) -> dict[Key, float]:
     """What is known without the ledger. A fact that is 0 is left out, here and below."""
-    return _told({(HUB, "canary_missed"): float(missed), (HUB, "unmanned_grids"): float(len(unmanned))})
+    return _told(
+        {
+            (HUB, "canary_missed"): float(missed),
+            (HUB, "unmanned_grids"): float(len(unmanned)),
+            (HUB, "thin_stations"): float(len(thin)),
+        }
+    )
 
 
 def ledger_facts(known: Known, now_ms: int) -> dict[Key, float]:
@@ -61,6 +75,7 @@ def ledger_facts(known: Known, now_ms: int) -> dict[Key, float]:
     found |= {(device, "false_alarms_12m"): float(count) for device, count in known.false_alarms.items()}
     found[HUB, "channel_refusals"] = float(max(known.refusals.values(), default=0))
     found[HUB, "alarms_per_person_10min"] = float(max(known.told.values(), default=0))
+    found[HUB, "duty_unanswered"] = float(len(known.unanswered))
     return _told(found)
 
 
@@ -82,7 +97,8 @@ class Facts:
     """Says facts that changed. `loop` is its own thread, so a ledger that is away delays nobody; one owner calls `step`.
 
     `say(device id, quantity, value)` must take it or raise. `missed` counts heartbeats that did not arrive, `unmanned` names
-    grids without anybody to tell. What was said and is not 0 is remembered in `memory`: after a restart all of that is said
+    grids without anybody to tell, `thin` stations with fewer on duty than the norm, `unanswered` those that did not answer a duty
+    check in time. What was said and is not 0 is remembered in `memory`: after a restart all of that is said
     again as it is then, so that a condition that ended meanwhile ends for the rules as well. While the ledger is away what
     was said of it stands: not to know is not to know better.
     """
@@ -96,14 +112,18 @@ class Facts:
         clock: Clock,
         missed: Callable[[], int] = lambda: 0,
         unmanned: Callable[[int], Collection[str]] = lambda now_ms: (),
+        thin: Callable[[int], Collection[str]] = lambda now_ms: (),
+        unanswered: Callable[[int], Collection[str]] = lambda now_ms: (),
         every_s: float = EVERY_S,
     ) -> None:
         self._queries, self._say, self._memory, self._clock = queries, say, memory, clock
         self._missed, self._unmanned, self._every_s = missed, unmanned, every_s
+        self._thin, self._unanswered = thin, unanswered
         self._said: dict[Key, float | None] = {}  # None: something that was not 0 before the restart
         self._written: frozenset[Key] | None = None
         self._false_alarms: tuple[int, dict[str, int]] = (-_FALSE_ALARMS_EVERY_MS, {})
         self._empty: frozenset[str] = frozenset()
+        self._few: frozenset[str] = frozenset()
         self.loop = Loop("facts", self.step)
 
     def step(self) -> float:
@@ -114,7 +134,11 @@ class Facts:
         if empty != self._empty:
             log.warning("facts.unmanned", grids=sorted(empty))
             self._empty = empty
-        self._tell(hub_facts(missed=self._missed(), unmanned=empty), AT_HAND)
+        few = frozenset(self._thin(now_ms))
+        if few != self._few:
+            log.warning("facts.thin", stations=sorted(few))
+            self._few = few
+        self._tell(hub_facts(missed=self._missed(), unmanned=empty, thin=few), AT_HAND)
         if away is not None:
             raise away
         self._tell(ledger_facts(self._known(now_ms), now_ms), IN_LEDGER)
@@ -131,6 +155,7 @@ class Facts:
             false_alarms=false_alarms,
             refusals=self._queries.refusals(now_ms - REFUSED_WITHIN_MS),
             told=self._queries.told(now_ms - LOAD_WITHIN_MS),
+            unanswered=self._unanswered(now_ms),
         )
 
     def _tell(self, facts: Mapping[Key, float], of: frozenset[str]) -> None:

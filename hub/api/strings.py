@@ -276,6 +276,8 @@ QUANTITY: dict[str, str] = {
     "heartbeat": _("Heartbeat"),
     "channel_refusals": _("Refusals of a channel in 5 min"),
     "unmanned_grids": _("Grids with nobody to tell"),
+    "thin_stations": _("Stations with fewer than three on duty"),
+    "duty_unanswered": _("Stations that did not answer a duty check"),
     "alarms_per_person_10min": _("Alarms for one person in 10 min"),
 }
 

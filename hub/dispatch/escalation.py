@@ -21,6 +21,7 @@ from hub.dispatch.routing import (
     recipient_of,
     spot_of,
     station_of,
+    thin,
     unmanned,
 )
 from hub.dispatch.rungs import but_who_answered, reach_step, together
@@ -143,6 +144,10 @@ class StandardPlanner:
     def unmanned(self, now_ms: int) -> tuple[str, ...]:
         """Grids whose alarms would find nobody on duty, or nobody who can be told, at this moment."""
         return unmanned(self._registry(), now_ms, self._zone, ways=self._ways)
+
+    def thin(self, now_ms: int) -> tuple[str, ...]:
+        """Stations with somebody on duty, but fewer than the norm who can be told."""
+        return thin(self._registry(), now_ms, self._zone, ways=self._ways)
 
     def instead(self, alert: Alert, delivery: Delivery, now_ms: int) -> tuple[NewDelivery, ...]:
         """What is due next because `delivery` does not get through: the other contacts of the same recipient.

@@ -11,7 +11,7 @@ from itertools import takewhile
 from math import cos, hypot, radians
 from typing import Literal, get_args
 
-from hub.dispatch.roster import is_away, on_duty
+from hub.dispatch.roster import NORM_ON_DUTY, is_away, on_duty
 from hub.model.places import Level, Name, Person, Place, Station
 from hub.registry.snapshot import Registry
 
@@ -356,9 +356,23 @@ def unmanned(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> tuple[
     return tuple(found)
 
 
+def thin(registry: Registry, at_ms: int, zone: str, *, ways: Ways) -> tuple[str, ...]:
+    """Stations with somebody on duty now, but with fewer than the norm who can be told."""
+    return tuple(
+        station.id
+        for station in registry.stations.values()
+        if on_duty(station, at_ms, zone) and len(_within_reach(registry, station, at_ms, zone, ways)) < NORM_ON_DUTY
+    )
+
+
 def _is_manned(registry: Registry, station: Station, at_ms: int, zone: str, ways: Ways) -> bool:
-    crew = [registry.people[who] for who in on_duty(station, at_ms, zone) if who in registry.people]
-    if any(contacts_of(person, ways) for person in crew):
+    if _within_reach(registry, station, at_ms, zone, ways):
         return True
-    watch = any(channel == CONSOLE for person in crew for channel, _ in person.contacts)
-    return watch or (bool(crew) and any(ways.lead_to(*way) for way in station.contacts if way[0] != CONSOLE))
+    own = any(ways.lead_to(*way) for way in station.contacts if way[0] != CONSOLE)
+    return own and any(who in registry.people for who in on_duty(station, at_ms, zone))
+
+
+def _within_reach(registry: Registry, station: Station, at_ms: int, zone: str, ways: Ways) -> list[Person]:
+    """Who of those on duty can be told, or looks at the station's console."""
+    crew = [registry.people[who] for who in on_duty(station, at_ms, zone) if who in registry.people]
+    return [p for p in crew if contacts_of(p, ways) or any(channel == CONSOLE for channel, _ in p.contacts)]

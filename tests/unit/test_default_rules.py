@@ -61,7 +61,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "L3": {"lane-blocked-in-fire": "P1", "lane-now": ""},
     "H1": {"hub-canary-missed": "P2"},
     "H2": {"hub-channel-refused": "P3"},
-    "H3": {"hub-unmanned": "P2"},
+    "H3": {"hub-unmanned": "P2", "hub-thin-shift": "P3", "hub-duty-unanswered": "P2"},
     "H4": {"hub-alarm-flood": "P4"},
     "A1": {
         "pressure-unusual": "P4",

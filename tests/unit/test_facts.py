@@ -237,3 +237,17 @@ def test_false_alarms_are_counted_twice_a_minute_not_at_every_look(ledger, memor
         life.look()
     assert ledger.asked.count("false_alarms") == 2
     assert ledger.asked.count("unattended") == 20
+
+
+def test_thin_shifts_are_said_without_the_ledger_and_unanswered_duty_checks_with_it(ledger, memory):
+    life = Life(ledger, memory)
+    life.facts = Facts(
+        ledger,
+        lambda *fact: life.said.append(fact),
+        memory=memory,
+        clock=lambda: life.now_ms,
+        thin=lambda now_ms: ("north",),
+        unanswered=lambda now_ms: ("north", "east"),
+    )
+    assert life.look() == [("hub", "thin_stations", 1.0), ("hub", "duty_unanswered", 2.0)]
+    assert life.look() == []

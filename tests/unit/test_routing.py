@@ -14,6 +14,7 @@ from hub.dispatch.routing import (
     reach,
     recipient_of,
     spot_of,
+    thin,
     unmanned,
 )
 from hub.model.places import Device, Leave, Name, Person, Place, Shift, Station
@@ -284,3 +285,14 @@ def test_leave_leaves_a_shift_thinner_and_an_empty_one_tells_all_members() -> No
     who, gaps = reached(on_leave("crew-1", "crew-2", "crew-3", "crew-4"), "station")
     assert who == ["north", "crew-1", "crew-2", "crew-3", "crew-4"]
     assert gaps == ("nobody is on duty at station north; telling all its members",)
+
+
+def test_a_shift_is_thin_when_fewer_than_three_of_it_can_be_told() -> None:
+    north, east = stations()
+    assert thin(with_stations(north, east), NOW, ZONE, ways=ALL) == ()
+    two = replace(north, roster=(Shift(people=("crew-1", "crew-2"), start_min=0, end_min=0),))
+    assert thin(with_stations(two, east), NOW, ZONE, ways=ALL) == ("north",)
+    assert thin(with_stations(replace(north, roster=()), east), NOW, ZONE, ways=ALL) == ()  # that grid is unmanned
+    mute = [replace(p, contacts=()) if p.id in ("crew-1", "crew-2") else p for p in people()]
+    registry = Registry.of([a_device("smoke-1")], places=places(), people=mute, stations=stations())
+    assert thin(registry, NOW, ZONE, ways=ALL) == ("north",)
