@@ -133,7 +133,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         ledger = _ledger(settings.ledger_url)
         closing.callback(ledger.close)
         notifier = ChangeNotifier()
-        outbox, queries, tokens = Outbox(ledger), AlertQueries(ledger), Tokens(ledger)
+        outbox, queries, tokens = Outbox(ledger, server_time=True), AlertQueries(ledger), Tokens(ledger)
         figures = AlertFigures(ledger)
         book = RuleBook(
             RuleFiles(folder / "rules"),

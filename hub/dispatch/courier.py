@@ -31,6 +31,10 @@ LEASE_MS = 5_000
 """What a crash had claimed waits for this long at most. A lane that is slower keeps its place: it is leased again."""
 
 BEGUN_LEASE_MS = int(SEND_LIMIT_S * 1_000) + 3_000
+BEAT_S = 0.8
+SILENT_MS = 3_200
+"""A hub that was not heard of for so long is dead: the others take over what it had claimed, within five seconds in all."""
+
 _CLAIM = 64
 _BUSY = 4
 """With so much inside, a lane gets nothing more but fires: what waits in the table can be overtaken, or taken by another hub."""
@@ -76,9 +80,13 @@ class Courier:
         self._turn = Turn()
         self._handed_on: dict[tuple[str, str], int] = {}  # receiver → the last delivery whose next channel was made due
         self._loop = Loop("courier", self._hand_out)
+        self._beating_since_s: float | None = None
+        self._beat_loop = Loop("courier-beat", self._beat)
 
     def start(self) -> Courier:
         self._loop.start()
+        if self._outbox.is_shared:
+            self._beat_loop.start()
         return self
 
     def wake(self) -> None:
@@ -89,6 +97,7 @@ class Courier:
         """Ends within `timeout_s`: nothing new is begun; a send that does not end in half of it is cut off and repeated later."""
         began_s = monotonic_s()
         self._stop.set()
+        self._beat_loop.stop(timeout_s=timeout_s / 8)
         self._loop.stop(timeout_s=timeout_s / 4)
         with self._guard:
             lanes = list(self._lanes.values())
@@ -114,6 +123,26 @@ class Courier:
         """For the health page: lane → why its last send failed. Empty when all goes well."""
         with self._guard:
             return {lane.name: lane.trouble for lane in self._lanes.values() if lane.trouble}
+
+    def _beat(self) -> float:
+        """Says that this hub is alive, and takes over from hubs that are not. A thread of its own: no receiver holds it up.
+
+        Only who was heard of for a while itself may find others silent: after an outage of the ledger all of them are.
+        """
+        try:
+            self._outbox.beat(self._owner, self._clock())
+            now_s = monotonic_s()
+            if self._beating_since_s is None:
+                self._beating_since_s = now_s
+            if (now_s - self._beating_since_s) * 1_000 > SILENT_MS:
+                taken = self._outbox.take_over(self._clock(), silent_ms=SILENT_MS)
+                if any(taken.values()):
+                    log.warning("courier.took_over", **{"from": sorted(taken), "deliveries": sum(taken.values())})
+                    self._loop.wake()
+        except Unavailable:
+            self._beating_since_s = None
+            raise
+        return BEAT_S
 
     def _hand_out(self) -> float:
         now_ms = self._clock()
@@ -226,16 +255,36 @@ class Courier:
     def _send(self, channel: Channel | None, delivery: Delivery, message: Message) -> Outcome:
         if channel is None:
             return Refused(f"this hub has no channel {delivery.channel!r}")
-        spent, now_s = self._spent_on(delivery), monotonic_s()
-        if (wait_s := spent.wait_s(delivery.severity, now_s)) > 0:
+        if (wait_s := self._reserve(delivery)) > 0:
             return Retry(wait_s, f"the receiver has had as many messages as {delivery.channel} takes for it")
-        spent.spend(now_s)
         try:
             return channel.send(delivery.target, message, timeout_s=SEND_LIMIT_S)
         except Exception as error:  # a channel must not raise; if it does, the alarm is still owed
             LOOP_ERRORS.labels(loop="courier.channel").inc()
             log.exception("courier.channel_raised", channel=delivery.channel, delivery=delivery.id)
             return Retry(0.0, f"the channel failed: {type(error).__name__}")
+
+    def _reserve(self, delivery: Delivery) -> float:
+        """Seconds to wait because the receiver has had enough, of this hub and all others; at 0 this message is counted."""
+        spent, severity = self._spent_on(delivery), delivery.severity
+        if not spent.limited:
+            return 0.0
+        if (wait_s := spent.wait_s(severity, monotonic_s())) > 0:
+            return wait_s
+        try:
+            wait_s, ages_s = self._outbox.reserve(
+                delivery.channel,
+                delivery.target,
+                self._clock(),
+                keep_ms=spent.keep_ms,
+                wait_s=lambda ages: spent.room_in_s(severity, ages),
+            )
+            spent.learn(ages_s, monotonic_s())
+        except Unavailable:  # what this hub knows by itself must do: an alarm does not wait for a count
+            wait_s = 0.0
+        if wait_s <= 0:
+            spent.spend(monotonic_s())
+        return wait_s
 
     def _message(self, alert: Alert, delivery: Delivery, now_ms: int) -> Message:
         try:

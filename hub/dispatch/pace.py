@@ -37,7 +37,8 @@ class Spent:
 
     def __init__(self, limits: Sequence[Limit]) -> None:
         self._limits = tuple(limits)
-        self._at_s: deque[float] = deque(maxlen=max((limit.most for limit in limits), default=0))
+        self._most = max((limit.most for limit in limits), default=0)
+        self._at_s: deque[float] = deque(maxlen=self._most)
         self._lock = threading.Lock()
 
     def wait_s(self, severity: str, now_s: float) -> float:
@@ -49,6 +50,28 @@ class Spent:
         """One more message goes now."""
         with self._lock:
             self._at_s.append(now_s)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is anything to keep to."""
+        return bool(self._limits)
+
+    @property
+    def keep_ms(self) -> int:
+        """For how long a message counts."""
+        longest_s = max((limit.within_s for limit in self._limits), default=0.0)
+        return int((longest_s * _LATENCY + _LATENCY_S) * 1_000)
+
+    def learn(self, ages_s: Sequence[float], now_s: float) -> None:
+        """What was sent so many seconds ago, the oldest first, by all hubs together: this counts from now on."""
+        with self._lock:
+            self._at_s = deque((now_s - age_s for age_s in ages_s), maxlen=self._most)
+
+    def room_in_s(self, severity: str, ages_s: Sequence[float]) -> float:
+        """As `wait_s`, for what was sent so many seconds ago."""
+        then = Spent(self._limits)
+        then.learn(ages_s, 0.0)
+        return then.wait_s(severity, 0.0)
 
     def is_idle(self, now_s: float) -> bool:
         """Whether forgetting all of it would change nothing."""

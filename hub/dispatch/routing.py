@@ -60,7 +60,7 @@ class Recipient:
 
     id: str
     name: Name
-    contacts: tuple[tuple[str, str], ...]
+    contacts: tuple[tuple[str, str], ...] = field(repr=False)
     locale: str
     is_station: bool = False
 

@@ -20,7 +20,7 @@ class NewDelivery:
     transition: str  # raised | step:<n> | reinforce:<n> | cleared | closed | digest:<n>; see Planner for repeats
     recipient: str  # person id or station id
     channel: str
-    target: str  # address within the channel
+    target: str = field(repr=False)  # address within the channel: may be a telephone number
     locale: str
     due_at_ms: int
     needed_while: Literal["always", "unacknowledged", "not_on_scene", "live"] = "live"
@@ -83,7 +83,7 @@ class DeliveryRow:
     transition: str
     recipient: str
     channel: str
-    target: str
+    target: str = field(repr=False)  # may be a telephone number
     locale: str
     severity: str
     needed_while: str
@@ -109,7 +109,7 @@ class Delivery:
     transition: str
     recipient: str
     channel: str
-    target: str
+    target: str = field(repr=False)  # may be a telephone number
     locale: str
     severity: str
     due_at_ms: int

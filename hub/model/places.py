@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["street", "community", "compound", "grid", "micro_grid", "building", "unit", "room"]
@@ -52,8 +52,8 @@ class Person:
     id: str
     name: Name
     role: str
-    phone: str = ""
-    contacts: tuple[tuple[str, str], ...] = ()
+    phone: str = field(default="", repr=False)
+    contacts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     verified: tuple[str, ...] = ()
     locale: str = "zh-CN"
     leave: tuple[Leave, ...] = ()
@@ -97,7 +97,9 @@ class Station:
     roster: tuple[Shift, ...] = ()
     swaps: tuple[Swap, ...] = ()
     away: tuple[tuple[str, Leave], ...] = ()
-    contacts: tuple[tuple[str, str], ...] = ()  # channel → address of the station itself (webhook, siren topic)
+    contacts: tuple[tuple[str, str], ...] = field(
+        default=(), repr=False
+    )  # channel → address of the station itself (webhook, siren topic)
     lat: float | None = None
     lon: float | None = None
 

@@ -179,6 +179,7 @@ def _engine(url: str) -> Engine:
         return _sqlite(parsed)
     return create_engine(
         parsed,
+        hide_parameters=True,  # an error that is logged must not carry telephone numbers and messages
         pool_pre_ping=True,  # a server that was restarted costs a new connection, not an error
         pool_size=10,
         max_overflow=10,
@@ -227,7 +228,7 @@ def _sqlite(url: URL) -> Engine:
         options["poolclass"] = StaticPool
     else:
         options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": _BUSY_S}
-    engine = create_engine(url, **options)
+    engine = create_engine(url, hide_parameters=True, **options)
     if not in_memory:
 
         @event.listens_for(engine, "do_connect")

@@ -7,19 +7,20 @@ what it had begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, text, update
 
 from hub.errors import NotFound
 from hub.model.alerts import Alert
 from hub.model.deliveries import Delivery, NewDelivery
-from hub.stores.alert_rows import add_deliveries, alert_of
+from hub.stores.alert_rows import add_deliveries, alert_of, upsert
 from hub.stores.ledger import Ledger
-from hub.stores.schema import alerts, deliveries
+from hub.stores.schema import alerts, deliveries, hubs, sends
 
 BEGUN_LEASE_MS = 60_000
+_SENDS_LOCK = 0x67726903
 
 _COLUMNS = (
     "id", "alert_id", "transition", "recipient", "channel", "target", "locale", "severity", "due_at_ms", "attempts",
@@ -31,10 +32,20 @@ _id = deliveries.c.id
 
 
 class Outbox:
-    """Thread-safe. Every method is one transaction, and raises `Unavailable` while the ledger is away."""
+    """Thread-safe. Every method is one transaction, and raises `Unavailable` while the ledger is away.
 
-    def __init__(self, ledger: Ledger) -> None:
+    `server_time`: leases, beats and sends are timed by the database's clock, where it has one of its own: hubs whose clocks
+    differ must not take work from each other. Else, and in tests, by the time that the caller gives.
+    """
+
+    def __init__(self, ledger: Ledger, *, server_time: bool = False) -> None:
         self._ledger = ledger
+        self._server_time = server_time and not ledger.is_sqlite
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other hubs may be working on this ledger."""
+        return not self._ledger.is_sqlite
 
     def claim(
         self,
@@ -51,8 +62,9 @@ class Outbox:
         Nobody else gets them before the lease ends. `busy` names (channel, target) lanes that should get no more for now,
         `fires_only` those that should get P1 and nothing else.
         """
-        statement = select(*(deliveries.c[name] for name in _COLUMNS)).where(*_free(now_ms))
-        statement = statement.where(deliveries.c.due_at_ms <= now_ms)
+        statement = select(*(deliveries.c[name] for name in _COLUMNS)).where(
+            deliveries.c.due_at_ms <= now_ms, _in_order()
+        )
         for channel, target in busy:
             statement = statement.where((deliveries.c.channel != channel) | (deliveries.c.target != target))
         for channel, target in fires_only:
@@ -60,10 +72,12 @@ class Outbox:
             statement = statement.where(elsewhere | (deliveries.c.severity == "P1"))
         statement = statement.order_by(deliveries.c.severity, deliveries.c.due_at_ms, _id).limit(limit)
         with self._ledger.begin() as connection:
-            rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
+            time_ms = self._time(connection, now_ms)
+            free = statement.where(*_free(time_ms)).with_for_update(skip_locked=True, of=deliveries)
+            rows = connection.execute(free).all()
             if rows:
                 lease = update(deliveries).where(_id.in_([row.id for row in rows]))
-                connection.execute(lease.values(lease_owner=owner, lease_until_ms=now_ms + lease_ms))
+                connection.execute(lease.values(lease_owner=owner, lease_until_ms=time_ms + lease_ms))
         return [Delivery(**row._mapping) for row in rows]
 
     def begin_send(
@@ -84,7 +98,7 @@ class Outbox:
                     state="sending",
                     sent_at_ms=now_ms,
                     attempts=deliveries.c.attempts + 1,
-                    lease_until_ms=now_ms + lease_ms,
+                    lease_until_ms=self._time(connection, now_ms) + lease_ms,
                 )
             )
             return begun.rowcount == 1
@@ -195,6 +209,65 @@ class Outbox:
         """Puts back what a dead courier had leased or begun. `claim` takes such rows anyway. Returns how many."""
         return self._give_back(deliveries.c.state.in_(_WAITING), deliveries.c.lease_until_ms <= now_ms)
 
+    # -- with other hubs ------------------------------------------------------------------------------------------------
+
+    def beat(self, owner: str, now_ms: int) -> None:
+        """`owner` is alive. Called each second, while it is."""
+        with self._ledger.begin() as connection:
+            row = {"owner": owner, "seen_at_ms": self._time(connection, now_ms)}
+            new = upsert(connection, hubs)
+            connection.execute(
+                new.on_conflict_do_update(index_elements=["owner"], set_={"seen_at_ms": row["seen_at_ms"]}), [row]
+            )
+
+    def take_over(self, now_ms: int, *, silent_ms: int) -> dict[str, int]:
+        """Gives back what hubs had claimed that were not heard of for `silent_ms`: owner → how many. What they had begun too."""
+        with self._ledger.begin() as connection:
+            since_ms = self._time(connection, now_ms) - silent_ms
+            dead = connection.execute(select(hubs.c.owner).where(hubs.c.seen_at_ms < since_ms)).scalars().all()
+            found: dict[str, int] = {}
+            for owner in sorted(dead):
+                theirs = (deliveries.c.lease_owner == owner, deliveries.c.state.in_(_WAITING))
+                back = update(deliveries).where(*theirs).values(state="queued", **_NO_LEASE)
+                found[owner] = connection.execute(back).rowcount
+                connection.execute(hubs.delete().where(hubs.c.owner == owner, hubs.c.seen_at_ms < since_ms))
+            return found
+
+    def reserve(
+        self,
+        channel: str,
+        target: str,
+        now_ms: int,
+        *,
+        keep_ms: int,
+        wait_s: Callable[[Sequence[float]], float],
+    ) -> tuple[float, list[float]]:
+        """Takes one of the messages that a receiver with limits gets, counted over all hubs together.
+
+        `wait_s` is given how many seconds ago each was sent in the last `keep_ms`, the oldest first, and says how long to wait;
+        at 0 this one is counted as sent now. Returns the wait and the ages.
+        """
+        of_it = (sends.c.channel == channel, sends.c.target == target)
+        with self._ledger.begin() as connection:
+            if not self._ledger.is_sqlite:
+                key = func.hashtext(f"{channel} {target}")
+                connection.execute(select(func.pg_advisory_xact_lock(_SENDS_LOCK, key)))
+            time_ms = self._time(connection, now_ms)
+            connection.execute(sends.delete().where(*of_it, sends.c.at_ms < time_ms - keep_ms))
+            at_ms = connection.execute(select(sends.c.at_ms).where(*of_it).order_by(sends.c.at_ms)).scalars()
+            ages = [max((time_ms - each) / 1_000, 0.0) for each in at_ms]
+            wait = wait_s(ages)
+            if wait <= 0:
+                connection.execute(insert(sends), [{"channel": channel, "target": target, "at_ms": time_ms}])
+            return wait, ages
+
+    def _time(self, connection: Connection, now_ms: int) -> int:
+        if not self._server_time:
+            return now_ms
+        return int(
+            connection.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")).scalar_one()
+        )
+
     def waiting_for(self, channel: str, target: str, *, after_id: int, limit: int) -> list[Delivery]:
         """Fires and urgent deliveries (P1, P2) that wait for one receiver, with ids above `after_id`, in that order."""
         statement = (
@@ -249,6 +322,15 @@ def _free(now_ms: int) -> tuple[ColumnElement[bool], ...]:
         deliveries.c.state.in_(_WAITING),
         or_(deliveries.c.lease_until_ms.is_(None), deliveries.c.lease_until_ms <= now_ms),
     )
+
+
+def _in_order() -> ColumnElement[bool]:
+    """News that it is over waits until what was to be said before it has been said, or is no longer needed."""
+    earlier = deliveries.alias("earlier")
+    same = (earlier.c[name] == deliveries.c[name] for name in ("alert_id", "recipient", "channel"))
+    before = select(earlier.c.id).where(*same, earlier.c.id < _id, earlier.c.state.in_(_WAITING)).exists()
+    over = or_(deliveries.c.transition.like("cleared%"), deliveries.c.transition.like("closed%"))
+    return or_(~over, ~before)
 
 
 def _next_due(connection: Connection) -> int | None:
