@@ -92,10 +92,11 @@ def register(app: typer.Typer) -> None:
 def _lines(file: Path, systems: list[str], check: bool, zone: str, received_at_ms: int) -> int:
     """Decodes each selected line; returns how many differ from what they expect."""
     passed = failed = 0
+    codecs: dict[tuple[str, str, str], Codec] = {}  # some remember births and descriptions from line to line
     for number, row in _rows(file):
         if systems and row["system"] not in systems:
             continue
-        problems = _one(row, number, check, zone, received_at_ms)
+        problems = _one(row, number, check, zone, received_at_ms, codecs)
         if not check:
             continue
         if problems:
@@ -112,7 +113,14 @@ def _lines(file: Path, systems: list[str], check: bool, zone: str, received_at_m
     return failed
 
 
-def _one(row: dict[str, Any], number: int, check: bool, zone: str, received_at_ms: int) -> list[str]:
+def _one(
+    row: dict[str, Any],
+    number: int,
+    check: bool,
+    zone: str,
+    received_at_ms: int,
+    codecs: dict[tuple[str, str, str], Codec],
+) -> list[str]:
     system, topic = row["system"], row["topic"]
     if system not in CODECS:
         problem = f"no codec for system {system} yet"
@@ -122,7 +130,8 @@ def _one(row: dict[str, Any], number: int, check: bool, zone: str, received_at_m
     payload = _payload(row, number)
     root = row.get("root") or CODECS[system].root_of(topic)
     received = row.get("received_at_ms", received_at_ms)
-    codec = _codec(system, root, row.get("zone", zone))
+    key = (system, root, row.get("zone", zone))
+    codec = codecs.get(key) or codecs.setdefault(key, _codec(*key))
     said = codec.decode(topic, payload, received_at_ms=received, retained=bool(row.get("retain")))
     # A codec keeps no state: what needs the reading before this one is judged here, from the line's `requires_state`.
     extra = counter_resets(said, row.get("requires_state") or {})
@@ -187,7 +196,7 @@ def _guess(topic: str, payload: bytes) -> str:
 
 
 def _codec(name: str, root: str, zone: str) -> Codec:
-    return CODECS[name].make(root, CodecContext(zone=zone))
+    return CODECS[name].make(root, CodecContext(zone=zone, personal=True))
 
 
 def _is_zone(name: str) -> bool:

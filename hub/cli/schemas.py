@@ -105,6 +105,12 @@ def _stations() -> Schema:
     return _list("stations", entry, definitions)
 
 
+def _profile() -> Schema:
+    from hub.ingest.mapping.editors import profile_schema
+
+    return profile_schema()
+
+
 def _list(key: str, entry: Schema, definitions: Schema) -> Schema:
     body = {
         "type": "object",
@@ -124,6 +130,7 @@ _DRAWN: dict[str, Callable[[], Schema]] = {
     "places.schema.json": _places,
     "people.schema.json": _people,
     "stations.schema.json": _stations,
+    "profile.schema.json": _profile,
 }
 
 

@@ -42,10 +42,8 @@ def differences(said: Said, expect: Mapping[str, Any], more_warnings: Sequence[s
         return [f"accepted, expected to be rejected: {expect['reject']}"]
     found: list[str] = []
     for key, wanted in expect.items():
-        check = _CHECKS.get(key)
-        if check is None:
-            found.append(f"the expectation {key!r} cannot be checked for this dialect")
-        elif key == "warnings":
+        check = _CHECKS.get(key, _said_of(key))
+        if key == "warnings":
             found += _warnings(said, wanted, more_warnings)
         else:
             found += check(said, wanted)
@@ -57,7 +55,10 @@ def _readings(said: Sequence[Decoded]) -> list[Reading]:
 
 
 def _metrics(said: Sequence[Decoded], wanted: Mapping[str, Any]) -> list[str]:
-    return _in_readings(_readings(said), wanted)
+    unknown = [name for d in said for name in d.unknown]
+    shown = {name: value for name, value in wanted.items() if value is not None}
+    missing = [name for name in wanted if name not in shown and name not in unknown]
+    return _in_readings(_readings(said), shown) + [f"{name}: expected to be unknown" for name in missing]
 
 
 def _in_readings(readings: Sequence[Reading], wanted: Mapping[str, Any]) -> list[str]:
@@ -199,6 +200,25 @@ def _field(name: str, absent: Any) -> Callable[[Sequence[Decoded], Any], list[st
     return check
 
 
+def _said_of(name: str) -> Callable[[Sequence[Decoded], Any], list[str]]:
+    """What a dialect says beyond readings and events, each thing by its name: descriptions, aliases, ports …"""
+
+    def check(said: Sequence[Decoded], wanted: Any) -> list[str]:
+        given = [(d.info or {}).get(name) for d in said]
+        return [] if any(_within(wanted, g) for g in given) else [f"{name}: expected {wanted!r}, found {given}"]
+
+    return check
+
+
+def _within(wanted: Any, found: Any) -> bool:
+    """Whether all that is wanted is there; more may be."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(k in found and _within(v, found[k]) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list | tuple) and all(any(_within(w, f) for f in found) for w in wanted)
+    return _same(wanted, found)
+
+
 def _nothing_to_check(said: Sequence[Decoded], wanted: Any) -> list[str]:
     """A remark for people: absent fields are unchanged in every dialect, as only what is there is decoded."""
     return []
@@ -228,5 +248,7 @@ _CHECKS: Mapping[str, Callable[[Sequence[Decoded], Any], list[str]]] = {
     "expected_interval_s": _field("expected_interval_s", None),
     "retained_state": _field("retained_state", False),
     "partial": _nothing_to_check,
+    "requires": _nothing_to_check,  # a remark: what must have been heard before
+    "parent": _field("gateway", ""),
     "note": _nothing_to_check,
 }

@@ -67,7 +67,7 @@ def _of_number(value: int | float, received_at_ms: int, zone: str, earliest_ms: 
         if wall is not None:
             return _of_wall_clock(wall, received_at_ms, zone, earliest_ms)
     if size <= 11:
-        at_ms = int(value) * 1_000 if isinstance(value, int) else round(value * 1_000)
+        at_ms = int(value) * 1_000 if isinstance(value, int) else int(value * 1_000 + 0.001)
     elif size <= 14:
         at_ms = int(value)
     elif size <= 17:

@@ -1,4 +1,4 @@
-"""From a topic to the codec that reads it. Roots are matched on whole levels, the longest first."""
+"""From a topic to the codec that reads it. Roots are matched on whole levels, the longest first; then filters."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
-from hub.ingest.codecs import CODECS, CodecContext
+from hub.ingest.codecs import CODECS, CodecContext, CodecKind
 from hub.ingest.plain import Glance, Plain
-from hub.ingest.topics import Filter
+from hub.ingest.topics import Filter, matches
 from hub.model.readings import Decoded, Reject
 
+_REMEMBERED: Final = 16_384
 _UNKNOWN_TOPIC: Final = Reject(codec="-", reason="unknown topic", detail="no source is configured for it")
 
 
@@ -29,10 +30,24 @@ class _Decode(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One row of `sources` in hub.yaml: which dialect speaks below which topic root."""
+    """One row of `sources` in hub.yaml: which dialect speaks below which topic root.
+
+    `also`: further filters whose topics are for this source, when no other has them below its root. `kind`: the codec itself,
+    when it is none of the table (a profile of the operator's own).
+    """
 
     codec: str
     root: str
+    also: tuple[str, ...] = ()
+    kind: CodecKind | None = None
+
+    @property
+    def of(self) -> CodecKind:
+        return self.kind or CODECS[self.codec]
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        return (*self.of.filters(self.root), *map(Filter, self.also))
 
 
 class Router:
@@ -44,12 +59,17 @@ class Router:
     def __init__(self, sources: Sequence[Source], context: CodecContext | None = None) -> None:
         context = context or CodecContext()
         ordered = sorted(sources, key=lambda source: len(source.root), reverse=True)
-        codecs = [CODECS[source.codec].make(source.root, context) for source in ordered]
+        codecs = [source.of.make(source.root, context) for source in ordered]
         self._codecs: list[tuple[str, _Decode]] = [
-            (source.root + "/", codec.decode) for source, codec in zip(ordered, codecs, strict=True)
+            (source.root + "/", codec.decode) for source, codec in zip(ordered, codecs, strict=True) if source.root
         ]
+        self._wanted: list[tuple[tuple[str, ...], _Decode]] = [
+            (tuple(wanted.topic for wanted in source.filters), codec.decode)
+            for source, codec in zip(ordered, codecs, strict=True)
+        ]
+        self._elsewhere: dict[str, _Decode | None] = {}
         self._glances: list[Glance] = [codec.plain for codec in codecs if isinstance(codec, Glancing)]
-        self._filters = tuple(dict.fromkeys(f for source in sources for f in CODECS[source.codec].filters(source.root)))
+        self._filters = tuple(dict.fromkeys(f for source in sources for f in source.filters))
 
     @property
     def filters(self) -> tuple[Filter, ...]:
@@ -78,4 +98,15 @@ class Router:
         for below, read in self._codecs:
             if topic.startswith(below):
                 return read(topic, payload, received_at_ms=received_at_ms, retained=retained)
-        return _UNKNOWN_TOPIC
+        other = self._elsewhere[topic] if topic in self._elsewhere else self._by_filter(topic)
+        if other is None:
+            return _UNKNOWN_TOPIC
+        return other(topic, payload, received_at_ms=received_at_ms, retained=retained)
+
+    def _by_filter(self, topic: str) -> _Decode | None:
+        """The codec of the first source whose filters take `topic`: of dialects without a root, and of roots that are topics."""
+        found = next((read for wanted, read in self._wanted if any(matches(f, topic) for f in wanted)), None)
+        if len(self._elsewhere) >= _REMEMBERED:
+            self._elsewhere.clear()
+        self._elsewhere[topic] = found
+        return found

@@ -21,6 +21,19 @@ class Filter(NamedTuple):
     lane: Lane = "main"
 
 
+def matches(wanted: str, topic: str) -> bool:
+    """Whether the filter `wanted` takes `topic`. Wildcards at the beginning take no topic that begins with $ (MQTT 4.7.2)."""
+    if topic.startswith("$") and wanted[:1] in ("+", "#"):
+        return False
+    filters, levels = wanted.split("/"), topic.split("/")
+    for n, level in enumerate(filters):
+        if level == "#":
+            return True
+        if n >= len(levels) or level not in ("+", levels[n]):
+            return False
+    return len(filters) == len(levels)
+
+
 class NativeTopic(NamedTuple):
     """A parsed native topic. `device` "-" is the node itself."""
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from hub.ingest.codecs import CODECS
+from hub.ingest.codecs import CODECS, HandWritten
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[1].parent / "shared" / "fixtures" / "devices.jsonl"
@@ -21,7 +21,7 @@ def checked(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-@pytest.mark.parametrize("codec", sorted(CODECS))
+@pytest.mark.parametrize("codec", sorted(name for name, kind in CODECS.items() if isinstance(kind, HandWritten)))
 def test_golden_messages_are_understood_as_expected(codec: str) -> None:
     lines = (HERE / f"{codec}.jsonl").read_text("utf-8").splitlines()
     code, out = checked("--jsonl", str(HERE / f"{codec}.jsonl"))
@@ -29,11 +29,15 @@ def test_golden_messages_are_understood_as_expected(codec: str) -> None:
     assert code == 0
 
 
-@pytest.mark.parametrize("codec", sorted(CODECS))
-def test_the_shared_collection_is_understood_as_expected(codec: str) -> None:
+def test_the_samples_inside_the_profiles_are_understood_as_expected() -> None:
+    result = CliRunner().invoke(app, ["profile", "test"])
+    assert re.fullmatch(r"[1-9]\d* passed, 0 failed", result.stdout.splitlines()[-1]), result.stdout
+
+
+def test_the_shared_collection_is_understood_as_expected() -> None:
     if not SHARED.exists():
         pytest.skip(f"the shared fixture collection is not here ({SHARED.name} in a folder beside this repository)")
-    code, out = checked("--jsonl", str(SHARED), "--system", codec)
+    code, out = checked("--jsonl", str(SHARED), "--system", ",".join(CODECS))
     assert re.fullmatch(r"[1-9]\d* passed, 0 failed", out.splitlines()[-1]), out
     assert code == 0
 

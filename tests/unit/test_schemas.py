@@ -32,6 +32,7 @@ SHIPPED = {
     CONFIG / "registry" / "people.yaml": "people",
     CONFIG / "registry" / "stations.yaml": "stations",
 }
+PROFILES = sorted((CONFIG.parent / "devices" / "profiles").glob("*.yaml"))
 every_file = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(CONFIG)))
 RULE = """
 rules:
@@ -74,6 +75,14 @@ def test_the_committed_schemas_are_those_of_the_code() -> None:
 @every_file
 def test_every_shipped_file_is_what_its_schema_says(path: Path) -> None:
     assert wrong(SHIPPED[path], data_of(path)) == []
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_shipped_profile_is_what_its_schema_says(path: Path) -> None:
+    assert wrong("profile", data_of(path)) == []
+    assert path.read_text("utf-8").startswith(
+        "# yaml-language-server: $schema=../../config/schema/profile.schema.json\n"
+    )
 
 
 @every_file

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from hub.ingest.codecs import generic_json, native, senml, zigbee2mqtt
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.topics import Filter
 from hub.model.readings import Decoded, Reject
 
-__all__ = ["CODECS", "Codec", "CodecContext", "CodecKind"]
+if TYPE_CHECKING:
+    from hub.ingest.mapping import Profile
+
+__all__ = ["CODECS", "Codec", "CodecContext", "CodecKind", "HandWritten", "Profiled"]
 
 
 class Codec(Protocol):
@@ -27,30 +31,126 @@ class Codec(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodecKind:
+class CodecKind(Protocol):
     """A row of the table: how to make a codec for a root, and what to subscribe to for it."""
+
+    @property
+    def make(self) -> Callable[[str, CodecContext], Codec]: ...
+
+    @property
+    def filters(self) -> Callable[[str], tuple[Filter, ...]]:
+        """The subscriptions for a root. Those of a dialect without a root have wildcards in their first level."""
+        ...
+
+    @property
+    def usual_root(self) -> str: ...
+
+    @property
+    def root_of(self) -> Callable[[str], str]:
+        """The root that a lone topic most likely has (for tools, never for the live path)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandWritten:
+    """A dialect in Python."""
 
     make: Callable[[str, CodecContext], Codec]
     filters: Callable[[str], tuple[Filter, ...]]
     usual_root: str
-    root_of: Callable[[str], str]  # the root that a lone topic most likely has (for tools, never for the live path)
+    root_of: Callable[[str], str]
+
+
+class Profiled:
+    """A dialect that a profile describes; one that comes with the hub is read when it is first asked for."""
+
+    def __init__(self, name: str, profile: Profile | None = None) -> None:
+        self.name = name
+        if profile is not None:
+            self.profile = profile
+
+    @cached_property
+    def profile(self) -> Profile:
+        from hub.ingest.mapping import load, shipped_folder
+
+        return load(shipped_folder() / f"{self.name}.yaml", f"devices/profiles/{self.name}.yaml")[0]
+
+    @property
+    def usual_root(self) -> str:
+        return self.profile.root
+
+    def make(self, root: str, context: CodecContext) -> Codec:
+        from hub.ingest.mapping import ProfileCodec
+
+        return ProfileCodec(self.profile, root, context)
+
+    def filters(self, root: str) -> tuple[Filter, ...]:
+        given = self.profile.subscribe
+        if not given:
+            return (Filter(f"{root}/#" if root else "#"),)
+        return tuple(Filter(under(root, s.topic), s.lane) for s in given)
+
+    def root_of(self, topic: str) -> str:
+        root, levels = self.profile.root, topic.split("/")
+        if root and (topic == root or topic.startswith(root + "/")):
+            return root
+        if root and f"/{root}/" in topic:  # a usual root below a prefix
+            return topic[: topic.index(f"/{root}/") + len(root) + 1]
+        count = self.profile.root_levels
+        return "/".join(levels[: count + 1] if topic.startswith("/") and count else levels[:count])
+
+
+def under(root: str, topic: str) -> str:
+    """`topic` of a profile's subscriptions with `root` in its place."""
+    return topic.replace("{root}", root) if root else topic.removeprefix("{root}/")
+
+
+def _profiles(*names: str) -> dict[str, CodecKind]:
+    return {name: Profiled(name) for name in names}
 
 
 CODECS: dict[str, CodecKind] = {
-    native.NAME: CodecKind(make=native.NativeCodec, filters=native.filters, usual_root="sc/v1", root_of=native.root_of),
-    zigbee2mqtt.NAME: CodecKind(
+    native.NAME: HandWritten(
+        make=native.NativeCodec, filters=native.filters, usual_root="sc/v1", root_of=native.root_of
+    ),
+    zigbee2mqtt.NAME: HandWritten(
         make=zigbee2mqtt.Zigbee2MqttCodec,
         filters=zigbee2mqtt.filters,
         usual_root="zigbee2mqtt",
         root_of=zigbee2mqtt.root_of,
     ),
-    senml.NAME: CodecKind(make=senml.SenmlCodec, filters=senml.filters, usual_root="senml", root_of=senml.root_of),
-    generic_json.NAME: CodecKind(
+    senml.NAME: HandWritten(make=senml.SenmlCodec, filters=senml.filters, usual_root="senml", root_of=senml.root_of),
+    generic_json.NAME: HandWritten(
         make=generic_json.GenericJsonCodec,
         filters=generic_json.filters,
         usual_root="sensors",
         root_of=generic_json.root_of,
+    ),
+    # described by devices/profiles/<name>.yaml
+    **_profiles(
+        "acrel",
+        "battery-cabinet",
+        "dny-bridge",
+        "ebike-fleet",
+        "esp-rfid",
+        "esphome",
+        "evcc",
+        "everest",
+        "face-terminal",
+        "frigate",
+        "glow",
+        "go-e",
+        "hikvision-isapi",
+        "nuki-hub",
+        "openevse",
+        "openmqttgateway",
+        "openwb",
+        "shelly-gen1",
+        "smartevse",
+        "twcmanager",
+        "unifi-access-mqtt",
+        "victron",
+        "wmbusmeters",
     ),
 }
 """The codecs of this hub, by the name used in `sources` of hub.yaml."""

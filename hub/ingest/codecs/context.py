@@ -18,3 +18,5 @@ class CodecContext:
     known: Callable[[str], bool] = _nothing_is_known
     own_text: Callable[[str], str] = lambda address: address
     """The registry's own copy of an address, so that a codec that remembers it does not keep another."""
+    personal: bool = False
+    """Whether plates, card numbers, faces and names may stand in what is decoded; else a hash stands for each."""
