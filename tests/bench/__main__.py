@@ -145,17 +145,18 @@ def latency_figures(folder: Path) -> dict[str, float]:
                 if len(marked) < len(smoke):
                     messages[n] = alarm(prefix, n, now_ms())
                     marked[n] = prefix.rsplit("/", 1)[1]
+            names = {d.addresses[0].rsplit("/", 1)[1]: d.id for d in registry.devices() if d.addresses}
+            wanted = {names[node] for node in marked.values()}
             packed = folder / "latency"
             pack(packed, messages, 1, tuple(marked))
             with HubProcess(config):
                 left = answer(peer("publish", broker.port, 1, packed, LATENCY_RATE))["left_ns"]
                 until = time.monotonic() + 20
-                while time.monotonic() < until and len({c.body["device"] for c in phone.calls}) < len(marked):
+                while time.monotonic() < until and not wanted <= {c.body["device"] for c in phone.calls}:
                     time.sleep(0.1)
             came = {}
             for call in phone.calls:
                 came.setdefault(call.body["device"], call.at_ns)
-            names = {d.addresses[0].rsplit("/", 1)[1]: d.id for d in registry.devices() if d.addresses}
             took = sorted((came[names[marked[int(n)]]] - at) / 1e6 for n, at in left.items())
             say(f"latency over {len(took)} alarms among {count:,} messages at {LATENCY_RATE:,}/s")
             return {name: round(took[min(len(took) - 1, int(len(took) * part))], 1) for name, part in
