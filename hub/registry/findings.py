@@ -71,11 +71,11 @@ class Findings:
                 return f"did you mean '{found[0]}'?"
         return otherwise
 
-    def text(self, path: Path) -> tuple[bytes, str | None]:
-        """The bytes and text of `path`; text None (and a complaint) when it cannot be read or is not UTF-8."""
+    def text(self, path: Path, instead: bytes | None = None) -> tuple[bytes, str | None]:
+        """The bytes and text of `path`, or of what is given `instead`; text None (and a complaint) when it cannot be read or is not UTF-8."""
         remedy = "save it as UTF-8"
         try:
-            raw = path.read_bytes()
+            raw = path.read_bytes() if instead is None else instead
             return raw, raw.decode("utf-8-sig")  # spreadsheets write a byte order mark
         except FileNotFoundError:
             raw, message, remedy = b"", "file not found", "create it; `gridhub check` on the shipped config/ shows one"

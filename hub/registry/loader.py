@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -22,13 +22,14 @@ from hub.registry.stationfile import read_people, read_stations
 FILES: Final = ("places.yaml", "people.yaml", "stations.yaml", "devices.csv", "outlines.geojson")
 
 
-def load(folder: Path, *, previous: Registry | None = None) -> Registry:
+def load(folder: Path, *, previous: Registry | None = None, instead: Mapping[str, bytes] | None = None) -> Registry:
     """The registry of the five files in `folder`. Raises ConfigError with every complaint of all of them.
 
-    Known ids keep their slots of `previous`. What is incomplete but usable stands in `Registry.warnings`.
+    Known ids keep their slots of `previous`. `instead` holds what a file, by its name, is to be taken for: so a change can be
+    tried before it is written. What is incomplete but usable stands in `Registry.warnings`.
     """
     with _no_collector():
-        return _load(folder, previous)
+        return _load(folder, previous, instead or {})
 
 
 @contextmanager
@@ -43,12 +44,12 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _load(folder: Path, previous: Registry | None) -> Registry:
+def _load(folder: Path, previous: Registry | None, instead: Mapping[str, bytes]) -> Registry:
     findings = Findings()
     content = blake2b(digest_size=16)
     texts: dict[str, str | None] = {}
     for name in FILES:
-        raw, texts[name] = findings.text(folder / name)
+        raw, texts[name] = findings.text(folder / name, instead.get(name))
         content.update(len(raw).to_bytes(8, "big") + raw)
 
     def file(name: str) -> str:

@@ -34,6 +34,13 @@ class QuarantineQueries:
         with self._ledger.read() as connection:
             return [_kept(row) for row in connection.execute(newest.limit(limit))]
 
+    def of_reason(self, reason: str, limit: int) -> builtins.list[Kept]:
+        """The entries that were set aside for `reason`, the latest first."""
+        newest = select(*_COLUMNS).where(quarantine.c.reason == reason)
+        newest = newest.order_by(quarantine.c.last_at_ms.desc(), quarantine.c.id.desc())
+        with self._ledger.read() as connection:
+            return [_kept(row) for row in connection.execute(newest.limit(limit))]
+
     def one(self, number: int) -> Kept | None:
         with self._ledger.read() as connection:
             row = connection.execute(select(*_COLUMNS).where(quarantine.c.id == number)).first()

@@ -1,0 +1,1 @@
+"""Devices that nobody has told the hub about: who they are, and how they become devices of a place."""
