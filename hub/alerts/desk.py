@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from hub.alerts import lifecycle
+from hub.alerts import lifecycle, silencing
 from hub.alerts.drafting import Draft
 from hub.alerts.incidents import digest, sent
 from hub.alerts.lifecycle import HUB
@@ -17,7 +17,7 @@ from hub.model.alerts import ACTIONS, Action, Actor, Alert, Incident, Role, Seen
 from hub.model.deliveries import Plan, Planner
 from hub.model.readings import QuarantineRow
 from hub.model.rules import ConditionEvent, RuleSpec
-from hub.stores import alert_rows, incident_rows, shelving_rows
+from hub.stores import alert_rows, incident_rows, shelving_rows, silence_rows
 from hub.stores.ledger import Ledger
 from hub.stores.outbox import new_row
 from hub.telemetry import LOOP_ERRORS, log
@@ -186,7 +186,7 @@ class Desk:
             self.announce(change, deliveries)
             ran += handled
             skipped = handled < found or found < _TIMER_BATCH
-        ran += self._wake_shelved(now_ms)
+        ran += self._wake_shelved(now_ms) + self.wake_silenced(now_ms)
         while (sent := self._ledger.transact(lambda tx: self._run_digests(tx, now_ms)))[0]:
             self.announce(0, sent[1])
             ran += sent[0]
@@ -199,6 +199,25 @@ class Desk:
         for shelving in over:
             self.wake(shelving, HUB, now_ms)
         return len(over)
+
+    def wake_silenced(self, now_ms: int) -> int:
+        """Tells again what silences and drills that are over have kept, where it still holds. How many alerts."""
+        with self._ledger.read() as connection:
+            if not silence_rows.kept_until(connection, now_ms, 1) and not silence_rows.over(connection, now_ms):
+                return 0
+
+        def work(connection: Connection) -> tuple[int, int, int]:
+            draft = Draft(self._planner, now_ms)
+            woken = silencing.resume(connection, draft, _TIMER_BATCH)
+            return woken, draft.write(self._ledger, connection), len(draft.sheet.planned)
+
+        ran = 0
+        while True:
+            woken, change, deliveries = self._ledger.transact(work)
+            self.announce(change, deliveries)
+            ran += woken
+            if woken < _TIMER_BATCH:
+                return ran
 
     def wake(self, shelving: Shelving, who: str, now_ms: int, **detail: str) -> None:
         """Ends `shelving`: what it kept quiet tells again, and alarms anew where its condition holds. Idempotent."""

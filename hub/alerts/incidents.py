@@ -35,7 +35,7 @@ def place_of(subject: Subject) -> str:
 
 def may_group(alert: Alert) -> bool:
     """Whether `alert` may be told together with others at all."""
-    return alert.severity in GROUPED and not alert.test
+    return alert.severity in GROUPED and not alert.test and not alert.drill
 
 
 def grouped(alert: Alert, known: Incident | None, *, place: str, window_ms: int, at_ms: int) -> Grouped:

@@ -15,14 +15,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from hub.alerts import lifecycle
+from hub.alerts import lifecycle, silencing
 from hub.alerts.drafting import Draft
 from hub.alerts.evidence import read, written
 from hub.alerts.incidents import grouped, may_group, place_of
 from hub.alerts.lifecycle import ACTIVE, HUB
 from hub.model.alerts import Alert, Incident, Subject
 from hub.model.rules import ConditionEvent, RuleSpec, alert_id
-from hub.stores import alert_rows, incident_rows, shelving_rows
+from hub.stores import alert_rows, incident_rows, shelving_rows, silence_rows
 from hub.stores.alert_rows import Entry, Episode
 from hub.telemetry import LOOP_ERRORS, log
 
@@ -76,6 +76,7 @@ class Recording:
         self._sheet.episodes |= alert_rows.episodes_by_id(connection, ids)
         self._sheet.episodes |= alert_rows.open_episodes(connection, self._sheet.alerts)
         self._shelved = shelving_rows.open_of(connection, {e.device for e in events})
+        self._silences = silence_rows.standing(connection)
         self._live = {(a.rule_id, a.device_id): a.id for a in self._sheet.alerts.values() if a.live}
         self._open = {e.alert_id: e.id for e in self._sheet.episodes.values() if e.alert_id and e.cleared_at_ms is None}
 
@@ -109,6 +110,7 @@ class Recording:
         self.counts["raised" if before is None else "repeated"] += 1
         self._begin_episode(event, after.id)
         together = {} if after.bundled_until_ms is None else {"told_at_ms": after.bundled_until_ms}
+        together |= silencing.said(after)
         draft.change(before, after, event.at_ms, HUB, action, value=after.value, position=event.position, **together)
         draft.follow(after, event.at_ms, "raised", lambda: draft.planner.raised(after, draft.now_ms))
         return after
@@ -136,7 +138,7 @@ class Recording:
         return found.alert
 
     def _hushed(self, alert: Alert) -> Alert:
-        """`alert` as quiet as it has to be: its device is out of service, or it is shelved and no P1."""
+        """`alert` as quiet as it has to be: its device is out of service, it is shelved and no P1, or raised in a silence."""
         if alert.test:
             return alert
         whole = self._shelved.get((alert.device_id, ""))
@@ -145,7 +147,7 @@ class Recording:
             return replace(alert, quiet="out_of_service", quiet_until_ms=whole.until_ms)
         if mine is not None:
             return replace(alert, quiet="shelved", quiet_until_ms=mine.until_ms)
-        return replace(alert, quiet="", quiet_until_ms=None)
+        return silencing.touched(alert, self._silences, self._draft.now_ms)
 
     def _shot_over(self, alert: Alert) -> Alert:
         """`alert` after its condition ended: shelved for one shot, it is no longer."""

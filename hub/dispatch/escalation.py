@@ -24,7 +24,7 @@ from hub.dispatch.routing import (
     thin,
     unmanned,
 )
-from hub.dispatch.rungs import but_who_answered, reach_step, together
+from hub.dispatch.rungs import NO_DRILL_LIST, but_who_answered, reach_list, reach_step, together
 from hub.i18n import DEFAULT_LOCALE
 from hub.model.alerts import Alert, Subject
 from hub.model.deliveries import Delivery, NewDelivery, NewTimer, Plan
@@ -163,7 +163,7 @@ class StandardPlanner:
         if same is not None:
             others = tuple(c for c in same.contacts if c != tried and c[0] not in (delivery.channel, CONSOLE))
             found = Reached((replace(same, contacts=others),)) if others else found
-        if not found.somebody and not alert.test:
+        if not found.somebody and not alert.test and not alert.drill:
             found += self._stand_in(registry, alert, delivery, ways)
         found += Reached((console_of(registry, spot, self._locale),))
         due_ms = now_ms + FALLBACK_AFTER_MS
@@ -185,10 +185,21 @@ class StandardPlanner:
         return Reached()
 
     def _reach(self, alert: Alert, step: Step, now_ms: int) -> Reached:
-        """The people of `step`; where nobody can be reached, further up the ladder until somebody can."""
-        return reach_step(
-            self._registry(), step, _spot(alert), now_ms, self._zone, ways=self._ways, locale=self._locale
-        )
+        """The people of `step`; where nobody can be reached, further up the ladder until somebody can.
+
+        In a drill its list instead, whatever the step; nobody of the list can be reached = as if it were none.
+        """
+        registry, spot = self._registry(), _spot(alert)
+        gaps: tuple[str, ...] = ()
+        if alert.drill:
+            ways = replace(self._ways, channels=self._ways.channels - {SIREN})
+            ids = tuple(filter(None, alert.drill_to.split(",")))
+            found = reach_list(registry, ids, spot, now_ms, self._zone, ways=ways, locale=self._locale)
+            if found.somebody or found.watched:
+                return found.reached
+            gaps = (*found.reached.gaps, NO_DRILL_LIST)
+        real = reach_step(registry, step, spot, now_ms, self._zone, ways=self._ways, locale=self._locale)
+        return replace(real, gaps=(*gaps, *real.gaps)) if gaps else real
 
     def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
         night = self._policy.night.at(since_ms(alert), self._zone)

@@ -190,7 +190,7 @@ def reach(registry: Registry, tell: Tell, spot: Spot, at_ms: int, zone: str, *, 
             return _anyone(registry, spot, at_ms, zone, ways, locale)
         case "maintainer":
             ids = tuple(sorted(person.id for person in registry.people.values() if person.role == "maintainer"))
-            return _people(registry, ids, ways) if ids else Reached(gaps=("no person has the role maintainer",))
+            return people_of(registry, ids, ways) if ids else Reached(gaps=("no person has the role maintainer",))
         case level:
             return _responsible(registry, level, spot, at_ms, zone, ways)
 
@@ -203,7 +203,7 @@ def _station(registry: Registry, station: Station, at_ms: int, zone: str, ways: 
     if not crew:
         gaps.append(f"nobody is on duty at station {station.id}; telling all its members")
         crew = tuple(dict.fromkeys(filter(None, (station.head, *station.members))))
-    people = _people(registry, crew, ways)
+    people = people_of(registry, crew, ways)
     return Reached((*filter(None, (itself,)), *people.recipients), (*gaps, *people.gaps))
 
 
@@ -262,7 +262,7 @@ def _responsible(registry: Registry, level: Tell, spot: Spot, at_ms: int, zone: 
         return Reached(gaps=(f"nobody is responsible for {level.replace('_', ' ')} {where}",))
     found = Reached()
     for person_id in ids:
-        found += _people(registry, stand_ins(registry, person_id, at_ms, zone), ways) + _on_leave(
+        found += people_of(registry, stand_ins(registry, person_id, at_ms, zone), ways) + _on_leave(
             registry, person_id, at_ms, zone
         )
     return found
@@ -295,7 +295,7 @@ def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, ways: Ways, l
         found = _station(registry, station, at_ms, zone, ways, locale)
         if found.somebody:
             return Reached(found.recipients, (f"{LAST_RESORT}; telling station {station.id}",))
-    found = _people(registry, tuple(sorted(registry.people)), ways)
+    found = people_of(registry, tuple(sorted(registry.people)), ways)
     said = f"{LAST_RESORT}; telling everybody who has a contact"
     return Reached(found.recipients, (said,) if found.somebody else ("nobody at all can be reached",))
 
@@ -311,7 +311,8 @@ def _nearness(station: Station, grid: str) -> int:
     )
 
 
-def _people(registry: Registry, ids: tuple[str, ...], ways: Ways) -> Reached:
+def people_of(registry: Registry, ids: tuple[str, ...], ways: Ways) -> Reached:
+    """These people with their usable contacts, and why others have none. Who only has a console is neither: that is the station's."""
     if not ways.away:
         return Reached()  # a console belongs to a station; nobody misses a call that was not meant for people
     recipients, gaps = [], []

@@ -13,7 +13,7 @@ AlarmState = Literal["active_unacked", "active_acked", "returned_unacked", "latc
 CaseState = Literal["reported", "accepted", "on_scene", "closed", "false_alarm"]
 Action = Literal["acknowledge", "on_scene", "false_alarm", "reinforce", "close"]
 ACTIONS: tuple[Action, ...] = ("acknowledge", "on_scene", "false_alarm", "reinforce", "close")
-Quiet = Literal["", "shelved", "out_of_service"]
+Quiet = Literal["", "shelved", "out_of_service", "silenced"]
 Role = Literal["viewer", "grid_worker", "station", "officer", "admin", "machine"]
 
 
@@ -114,8 +114,11 @@ class Alert:
         None  # told at that time, in one message with others of its incident; None = told by itself
     )
 
-    quiet: Quiet = ""  # tells nobody for a time: shelved, or its device is out of service
+    quiet: Quiet = ""  # tells nobody for a time: shelved, silenced, or its device is out of service
     quiet_until_ms: int | None = None
+    silence_id: int | None = None  # the silence or drill in which it was raised
+    drill: bool = False  # 演练: told to the list of the drill only
+    drill_to: str = ""  # that list: ids of people and stations, by commas
 
     @property
     def is_lead(self) -> bool:

@@ -82,8 +82,12 @@ alerts = Table(
     Column("chattering", Boolean, nullable=False, default=False, server_default=false()),
     Column("incident_id", String),
     Column("bundled_until_ms", BigInteger),
-    Column("quiet", String, nullable=False, default="", server_default=""),  # shelved | out_of_service: tells nobody
+    # shelved | out_of_service | silenced: tells nobody
+    Column("quiet", String, nullable=False, default="", server_default=""),
     Column("quiet_until_ms", BigInteger),
+    Column("silence_id", BigInteger),  # the silence or drill in which it was raised
+    Column("drill", Boolean, nullable=False, default=False, server_default=false()),
+    Column("drill_to", Text, nullable=False, default="", server_default=""),  # people and stations, by commas
 )
 Index(
     "uq_alerts_one_live",
@@ -97,6 +101,13 @@ Index("ix_alerts_raised", alerts.c.raised_at_ms, alerts.c.id)
 Index("ix_alerts_station_live", alerts.c.station, alerts.c.live)
 Index("ix_alerts_change", alerts.c.change)
 Index("ix_alerts_incident", alerts.c.incident_id)
+Index("ix_alerts_silence", alerts.c.silence_id)
+Index(
+    "ix_alerts_quiet",
+    alerts.c.quiet_until_ms,
+    sqlite_where=text("live = 1 AND quiet_until_ms IS NOT NULL"),
+    postgresql_where=text("live AND quiet_until_ms IS NOT NULL"),
+)
 Index(
     "ix_alerts_false",
     alerts.c.closed_at_ms,
@@ -458,3 +469,68 @@ Index(
     postgresql_where=text("ended_at_ms IS NULL"),
 )
 Index("ix_shelvings_since", shelvings.c.since_ms)
+
+# A place, kinds or devices that tell nobody for a time (silence, maintenance), or only a drill's list (drill).
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),  # silence | maintenance | drill
+    Column("place", String, nullable=False),
+    Column("covers", Text, nullable=False),  # JSON list: codes of the place and of the grids and places under it
+    Column("device_kinds", Text, nullable=False),  # JSON list; empty: all
+    Column("devices", Text, nullable=False),  # likewise
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("include_p1", Boolean, nullable=False),
+    Column("tell", Text, nullable=False),  # JSON list: people and stations of a drill
+    Column("actor", String, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("ended_by", String),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_silences_open",
+    silences.c.end_ms,
+    sqlite_where=text("ended_at_ms IS NULL"),
+    postgresql_where=text("ended_at_ms IS NULL"),
+)
+
+# Tests of contacts: what was sent is known by its digest only, as are the addresses.
+contact_checks = Table(
+    "contact_checks",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("person", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("alert_id", String, nullable=False, index=True),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("asked_by", String, nullable=False),
+    Column("verified_at_ms", BigInteger),
+    Column("verified_by", String),
+    Column("tries", Integer, nullable=False, default=0, server_default="0"),
+    sqlite_autoincrement=True,
+)
+Index("ix_contact_checks_person", contact_checks.c.person, contact_checks.c.channel)
+
+# 查岗: a station is asked whether somebody is at their post.
+duty_checks = Table(
+    "duty_checks",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("station", String, nullable=False),
+    Column("alert_id", String, nullable=False, index=True),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("asked_by", String, nullable=False),
+    Column("answered_at_ms", BigInteger),
+    Column("answered_by", String),
+    UniqueConstraint("station", "asked_at_ms"),
+    sqlite_autoincrement=True,
+)
