@@ -12,7 +12,7 @@ from typing import Literal
 
 from hub.alerts.desk import Desk
 from hub.dispatch.links import Link, LinkAction, Links
-from hub.model.alerts import Actor, Alert
+from hub.model.alerts import Actor, Alert, Seen
 from hub.registry.snapshot import Registry
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.link_uses import LinkUses
@@ -70,13 +70,29 @@ class Answering:
         if looked.why or looked.link is None or looked.alert is None or looked.actor is None:
             return looked
         link = looked.link
-        alert = self.act(link.alert_id, link.action, looked.actor, now_ms, reason=reason)
+        alert = self.act(
+            link.alert_id,
+            link.action,
+            looked.actor,
+            now_ms,
+            reason=reason,
+            seen=Seen(occurrence=looked.alert.occurrences, severity=looked.alert.severity),
+        )
         self._uses.note(link.id, alert_id=link.alert_id, action=link.action, recipient=link.recipient, now_ms=now_ms)
         return Looked(link=link, alert=alert, actor=looked.actor)
 
-    def act(self, alert_id: str, action: LinkAction, actor: Actor, now_ms: int, *, reason: str = "") -> Alert:
+    def act(
+        self,
+        alert_id: str,
+        action: LinkAction,
+        actor: Actor,
+        now_ms: int,
+        *,
+        reason: str = "",
+        seen: Seen | None = None,
+    ) -> Alert:
         """Does `action`, and notes that who answers has read what they were sent."""
-        alert = self._desk.act(alert_id, action, actor, now_ms, reason=reason)
+        alert = self._desk.act(alert_id, action, actor, now_ms, reason=reason, seen=seen)
         self._outbox.read_by(alert_id, actor.id, now_ms)
         log.info("answering.acted", alert=alert_id, action=action, actor=actor.id, via=actor.via)
         return alert

@@ -13,7 +13,9 @@ import numpy as np
 
 from hub import health
 from hub import settings as configuration
+from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
+from hub.alerts.shelf import Shelf
 from hub.answering import Answering
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
@@ -49,6 +51,7 @@ from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.case_queries import CaseQueries
 from hub.stores.fact_queries import FactQueries
 from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
@@ -60,9 +63,11 @@ from hub.stores.link_uses import LinkUses
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.owner_name import OwnerName
+from hub.stores.photo_store import PhotoStore
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
+from hub.stores.shelving_rows import Shelvings
 from hub.stores.tokens import Tokens
 from hub.telemetry import log
 
@@ -255,6 +260,11 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     queries=queries,
                     incidents=IncidentQueries(ledger),
                     noise=NoiseQueries(ledger),
+                    case_desk=CaseDesk(desk),
+                    cases=CaseQueries(ledger),
+                    photos=PhotoStore(settings.data / "photos"),
+                    shelf=Shelf(desk),
+                    shelvings=Shelvings(ledger),
                     tokens=tokens,
                     sessions=Sessions(ledger, tokens),
                     registry=lambda: live.current,

@@ -123,13 +123,14 @@ class Shelf:
 
         self._desk.announce(self._desk.ledger.transact(work), 0)
 
-    def put_back(self, device_id: str, grid: str, station: str, actor: Actor, now_ms: int) -> None:
-        """Puts a device back into service before the time is over."""
+    def put_back(self, device_id: str, grid: str, station: str, actor: Actor, now_ms: int) -> Shelving:
+        """Puts a device back into service before the time is over; gives what ended."""
         _may_take_out(actor, grid, station)
         shelving = self.out(device_id)
         if shelving is None:
             raise refused("shelve-not")
         self._desk.wake(shelving, actor.id, now_ms, name=actor.name)
+        return replace(shelving, ended_at_ms=now_ms, ended_by=actor.id)
 
     def out(self, device_id: str) -> Shelving | None:
         """Why and until when the device is out of service; None when it is in service."""

@@ -13,6 +13,7 @@ from hub.api import (
     problems,
     routes_alerts,
     routes_board,
+    routes_cases,
     routes_explain,
     routes_incidents,
     routes_links,
@@ -22,6 +23,7 @@ from hub.api import (
     routes_rules,
     routes_session,
     routes_shadow,
+    routes_shelvings,
     routes_stream,
     shield,
 )
@@ -62,7 +64,9 @@ def create_app(parts: ApiParts) -> FastAPI:
     for module in (
         routes_board,
         routes_noise,  # before routes_alerts: /alerts/stale is no alert's id
+        routes_shelvings,  # before routes_alerts: shelve is none of its verbs
         routes_alerts,
+        routes_cases,
         routes_explain,
         routes_incidents,
         routes_stream,

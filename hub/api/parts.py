@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
+from hub.alerts.shelf import Shelf
 from hub.answering import Answering
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
@@ -15,9 +17,12 @@ from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers
 from hub.rulebook import RuleBook
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.case_queries import CaseQueries
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.noise_queries import NoiseQueries
+from hub.stores.photo_store import PhotoStore
 from hub.stores.sessions import Sessions
+from hub.stores.shelving_rows import Shelvings
 from hub.stores.tokens import Tokens
 
 PartState = Literal["ok", "degraded", "down"]
@@ -99,6 +104,11 @@ class ApiParts:
     tokens: Tokens
     sessions: Sessions
     registry: Callable[[], Registry]
+    case_desk: CaseDesk
+    cases: CaseQueries
+    photos: PhotoStore
+    shelf: Shelf
+    shelvings: Shelvings
     policy: Callable[[], EscalationPolicy]
     latest: Callable[[str], Sequence[LatestReading]]  # by device id; raises Unavailable
     silent: Callable[[], Collection[str]]  # ids of devices that are silent for too long now

@@ -83,7 +83,7 @@ class Presenter:
             "id", "severity", "alarm_state", "case_state", "live", "test", "rule_id", "quantity", "threshold", "lat", "lon",
             "raised_at_ms", "received_at_ms", "observed_at_ms", "returned_at_ms", "acked_at_ms",
             "on_scene_at_ms", "closed_at_ms", "close_reason", "escalation_level",
-            "occurrences", "change", "chattering", "incident_id", "bundled_until_ms",
+            "occurrences", "change", "chattering", "incident_id", "bundled_until_ms", "quiet", "quiet_until_ms",
         )  # fmt: skip
         return {name: getattr(alert, name) for name in copied} | {
             "title": Text(zh=alert.title_zh, en=alert.title_en),
@@ -103,9 +103,9 @@ class Presenter:
             "acked_at": instant_or_none(alert.acked_at_ms, self._zone),
             "on_scene_at": instant_or_none(alert.on_scene_at_ms, self._zone),
             "closed_at": instant_or_none(alert.closed_at_ms, self._zone),
-            "acked_by": self._actor(alert.acked_by) if alert.acked_by else None,
-            "on_scene_by": self._actor(alert.on_scene_by) if alert.on_scene_by else None,
-            "closed_by": self._actor(alert.closed_by) if alert.closed_by else None,
+            "acked_by": self.actor_ref(alert.acked_by) if alert.acked_by else None,
+            "on_scene_by": self.actor_ref(alert.on_scene_by) if alert.on_scene_by else None,
+            "closed_by": self.actor_ref(alert.closed_by) if alert.closed_by else None,
             "acknowledge_by_ms": None if ack_s is None else alarmed_at_ms + ack_s * 1_000,
             "on_scene_by_ms": None if scene_s is None else alarmed_at_ms + scene_s * 1_000,
             "escalation_steps": len(self._policy.ladder_of(alert).steps) - 1,
@@ -117,7 +117,7 @@ class Presenter:
             id=row.id,
             at=instant(row.at_ms, self._zone),
             at_ms=row.at_ms,
-            actor=self._actor(row.actor, str(row.detail.get("name", ""))),
+            actor=self.actor_ref(row.actor, str(row.detail.get("name", ""))),
             action=row.action,
             from_state=row.from_state,
             to_state=row.to_state,
@@ -157,7 +157,7 @@ class Presenter:
 
     def called(self, who: str) -> dict[str, str]:
         """How the actor `who` is called, by locale."""
-        name = self._actor(who).name
+        name = self.actor_ref(who).name
         return {"zh-CN": text("zh-CN")(_HUB) if who == HUB else name.zh, "en": _HUB if who == HUB else name.en}
 
     def _called(self, kind: str, known: str) -> dict[str, str]:
@@ -166,7 +166,7 @@ class Presenter:
         name = self.station_ref(known).name if kind == "station" else self.grid_ref(known).name
         return {"zh-CN": name.zh, "en": name.en}
 
-    def _actor(self, who: str, called: str = "") -> ActorRef:
+    def actor_ref(self, who: str, called: str = "") -> ActorRef:
         person = self.registry.people.get(who)
         plain = called or who.removeprefix("token:")
         return ActorRef(id=who, name=_text(person.name) if person else Text(zh=plain, en=plain))

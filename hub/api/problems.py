@@ -15,13 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from hub.alerts.lifecycle import REFUSALS
+from hub.alerts import case_desk, casework, lifecycle, shelf
 from hub.api import complaints as files
 from hub.api.headers import HEADERS
 from hub.api.language import locale_of
 from hub.dispatch.links import PATH
 from hub.errors import Complaint, IllegalAction, Unavailable
 from hub.i18n import _, text
+from hub.stores import photo_cleaning
 from hub.telemetry import log
 
 MEDIA_TYPE = "application/problem+json"
@@ -160,9 +161,33 @@ def no_such_alert() -> Problem:
     return no_such(_("There is no such alert in your grids."), _("Go back to the list of open alerts."))
 
 
+_ACTIONS_REFUSED = {**lifecycle.REFUSALS, **casework.REFUSALS, **case_desk.REFUSALS, **shelf.REFUSALS}
+
+
+def not_your_area() -> Problem:
+    return Problem(
+        403,
+        "not-your-area",
+        _("Not allowed"),
+        _("This place is not in your grids, or your role does not act there."),
+        _("Use a token with a role that may, or ask an administrator."),
+    )
+
+
+def bad_photo(code: str) -> Problem:
+    return Problem(
+        422,
+        "bad-photo",
+        _("Photo not taken"),
+        _("The file cannot be taken as a photo; see “errors”."),
+        _("Take it again, or save it as JPEG and send that."),
+        errors=[Wrong("body", photo_cleaning.REFUSALS[code])],
+    )
+
+
 def illegal_action(refusal: IllegalAction, **values: Value) -> Problem:
     """409 with the desk's own reason. `values` replace those of the refusal, e.g. an id by a name."""
-    message, remedy = REFUSALS.get(refusal.code, (refusal.message, refusal.remedy))
+    message, remedy = _ACTIONS_REFUSED.get(refusal.code, (refusal.message, refusal.remedy))
     problem = Problem(409, "illegal-action", _("Not possible now"), message, remedy, reason=refusal.code)
     problem.values = {**refusal.values, **values}
     return problem

@@ -12,7 +12,7 @@ from hub.api.parts import ApiParts
 from hub.api.present import Presenter
 from hub.api.wire import ActionIn, AlertDetail, AlertOut, InstantIn, Line, Page, ms_of
 from hub.errors import IllegalAction, NotAllowed, NotFound
-from hub.model.alerts import Action, Actor, Alert, CaseState
+from hub.model.alerts import Action, Actor, Alert, CaseState, Seen
 from hub.model.rules import Severity
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
@@ -109,10 +109,13 @@ def one_alert(parts: Parts, caller: Caller, alert_id: AlertId) -> AlertDetail:
 def act(parts: Parts, caller: ActingCaller, alert_id: AlertId, verb: Verb, body: ActionIn | None = None) -> AlertDetail:
     seen(parts, caller, alert_id)
     reason = body.reason if body is not None else ""
+    shown = (
+        None if body is None or body.occurrence is None else Seen(occurrence=body.occurrence, severity=body.severity)
+    )
     if verb == "false-alarm" and not reason:
         raise problems.reason_missing()
     try:
-        alert = parts.desk.act(alert_id, VERBS[verb], caller, parts.clock(), reason=reason)
+        alert = parts.desk.act(alert_id, VERBS[verb], caller, parts.clock(), reason=reason, seen=shown)
     except NotFound as missing:
         raise problems.no_such_alert() from missing
     except NotAllowed as refused:

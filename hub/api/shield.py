@@ -8,9 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.api import problems
 from hub.api.headers import HEADERS
+from hub.stores import photo_cleaning
 
 MOST_BYTES = 64 * 1_024
 MOST_BYTES_OF_RULES = 1_024 * 1_024
+MOST_BYTES_OF_PHOTO = photo_cleaning.MOST_BYTES
 
 
 class Shield:
@@ -50,8 +52,11 @@ class Shield:
 
 
 def _most(path: str) -> int:
-    """Bytes that a request to `path` may carry: rule files are larger than anything else that people send."""
-    return MOST_BYTES_OF_RULES if path.startswith("/api/v1/rules/") else MOST_BYTES
+    """Bytes that a request to `path` may carry: photos and rule files are larger than anything else that people send."""
+    if path.startswith("/api/v1/cases/") and path.endswith("/photos"):
+        return MOST_BYTES_OF_PHOTO
+    large = path.startswith("/api/v1/rules/") or path == "/api/v1/cases/orders"
+    return MOST_BYTES_OF_RULES if large else MOST_BYTES
 
 
 def install(app: FastAPI) -> None:

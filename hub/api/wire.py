@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from hub.model.alerts import Action, AlarmState, CaseState, Role
+from hub.model.alerts import Action, AlarmState, CaseState, Quiet, Role
 from hub.model.deliveries import DeliveryState
 from hub.model.rules import Severity
 
@@ -175,6 +175,8 @@ class AlertOut(Wire):
     bundled_until_ms: int | None = Field(
         description="When it is (or was) told in one message with others; null: at once"
     )
+    quiet: Quiet = Field(description="It tells nobody for a time: shelved, or its device is out of service")
+    quiet_until_ms: int | None
     change: int
     actions: list[Action]
 
@@ -233,11 +235,16 @@ class AlertDetail(AlertOut):
 
 
 class ActionIn(BaseModel):
-    """Why; required for a false alarm."""
+    """Why (required for a false alarm), and which alarm you had before your eyes: `occurrences` and `severity` of the alert.
+
+    Without it an answer is refused once the alert has alarmed more than once, so that an old answer silences no new fire.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")] = ""
+    occurrence: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    severity: Severity | None = None
 
 
 class DeviceOut(Wire):

@@ -18,7 +18,9 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
+from hub.alerts.shelf import Shelf
 from hub.answering import Answering
 from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
 from hub.clock import Clock
@@ -33,15 +35,18 @@ from hub.registry.snapshot import Registry
 from hub.rulebook import RuleBook
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.case_queries import CaseQueries
 from hub.stores.history import LatestValue
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.ledger import Ledger
 from hub.stores.link_uses import LinkUses
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
+from hub.stores.photo_store import PhotoStore
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
+from hub.stores.shelving_rows import Shelvings
 from hub.stores.tokens import Tokens
 from tests.support.paths import CONFIG
 from tests.support.rule_files import write_rules
@@ -215,6 +220,11 @@ def hub_at(
         queries=_Fragile(AlertQueries(ledger), "ledger", away),  # type: ignore[arg-type]
         incidents=_Fragile(IncidentQueries(ledger), "ledger", away),  # type: ignore[arg-type]
         noise=_Fragile(NoiseQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        case_desk=_Fragile(CaseDesk(desk), "ledger", away),  # type: ignore[arg-type]
+        cases=_Fragile(CaseQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        photos=PhotoStore(folder / "photos"),
+        shelf=_Fragile(Shelf(desk), "ledger", away),  # type: ignore[arg-type]
+        shelvings=_Fragile(Shelvings(ledger), "ledger", away),  # type: ignore[arg-type]
         tokens=_Fragile(tokens, "ledger", away),  # type: ignore[arg-type]
         sessions=_Fragile(Sessions(ledger, tokens), "ledger", away),  # type: ignore[arg-type]
         registry=lambda: known,
