@@ -133,7 +133,7 @@ def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, local
     name = device.name.in_(locale) if device else ""
     called = name if alert.device_id in name else f"{name} {alert.device_id}".strip()
     place = alert.place_en if locale == "en" else alert.place_zh
-    before = say("[TEST]") if alert.test else ""
+    before = say("[TEST]") if alert.test else say(mark("[DRILL]")) if alert.drill else ""
     return before + _headed(_word(alert, delivery, say), alert, _flat(f"{place} {called}"))
 
 
@@ -305,6 +305,7 @@ def _fields(alert: Alert, delivery: Delivery, registry: Registry, now_ms: int, l
         "attempt": delivery.attempts,
         "severity": alert.severity,
         "test": alert.test,
+        "drill": alert.drill,
         "rule": alert.rule_id,
         "device": alert.device_id,
         "device_kind": alert.device_kind,
@@ -345,7 +346,7 @@ def bare(alert: Alert, delivery: Delivery) -> Message:
         if delivery.locale == "en"
         else (alert.place_zh, alert.title_zh, alert.action_zh)
     )
-    first = f"{'【测试】' if alert.test else ''}【{alert.severity}】{_flat(f'{place} {title} {alert.device_id}')}"
+    first = f"{'【测试】' if alert.test else '【演练】' if alert.drill else ''}【{alert.severity}】{_flat(f'{place} {title} {alert.device_id}')}"
     lines = (Line("title", first, 9), Line("do_now", _flat(action), 10))
     fields = {
         "alert": alert.id,

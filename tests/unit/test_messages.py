@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.dispatch.fit import cut, sound
-from hub.dispatch.messages import MOST_BYTES, compose, masked, message_id
+from hub.dispatch.messages import MOST_BYTES, bare, compose, masked, message_id
 from hub.dispatch.policy import EscalationPolicy, load_policy
 from hub.model.alerts import Alert
 from hub.model.deliveries import Delivery, Message
@@ -258,3 +258,14 @@ def test_a_name_does_not_repeat_the_place_that_was_just_said(of: str, name: str,
     shown = replace(registry, people={i: replace(person, id=i) for i in registry.people}, stations={"north": station})
     responsible = next(line for line in said(an_alert(), registry=shown).text.split("\n") if line.startswith("责任"))
     assert responsible.endswith(f"{of} {told} / {told} / {told}")
+
+
+def test_a_drill_says_so_before_everything_else_in_both_languages_and_to_machines() -> None:
+    drilled = an_alert(drill=True)
+    registry = small_registry()
+    zh = compose(drilled, a_delivery(), registry, NOW_MS, ZONE, "http://hub")
+    en = compose(drilled, a_delivery(locale="en"), registry, NOW_MS, ZONE, "http://hub")
+    assert zh.title.startswith("【演练】")
+    assert en.title.startswith("[DRILL]")
+    assert zh.fields["drill"] is True
+    assert bare(drilled, a_delivery()).title.startswith("【演练】")
