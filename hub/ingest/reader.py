@@ -19,6 +19,8 @@ from hub.telemetry import REJECTED, log
 
 HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
+REPLAY_TOPIC = HUB_TOPIC + "replay/"
+"""`{REPLAY_TOPIC}{ms}/{topic}`: a message that came at `ms`, and could not be used then, is read once more."""
 _BIG = 1 << 62
 _RETAINED, _HISTORY, _DUPLICATE = int(Quality.RETAINED), int(Quality.HISTORY), int(Quality.DUPLICATE)
 _UNKNOWN, _CLOCK = int(Quality.UNKNOWN), int(Quality.CLOCK)
@@ -119,7 +121,10 @@ class Reader:
                         values += numbers
                         continue
                 if topic.startswith(HUB_TOPIC):
-                    self._own(registry, record)
+                    if topic.startswith(REPLAY_TOPIC):
+                        self._again(registry, record)
+                    else:
+                        self._own(registry, record)
                     continue
                 said = decode(topic, payload, received_at_ms=at_ms, retained=retained)
             except Exception as fault:  # a codec never raises; should one do so, the records behind it must go on
@@ -212,6 +217,27 @@ class Reader:
             return
         self._own_at.add(record.position)
         self._stretch(registry, slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
+
+    def _again(self, registry: Registry, record: Record) -> None:
+        """A message that came earlier: stored at its own time; judged by rules only as long as it is not late."""
+        came, _, topic = record.topic.removeprefix(REPLAY_TOPIC).partition("/")
+        if not (came.isdecimal() and len(came) < 15):
+            return
+        at_ms = int(came)
+        flags = _HISTORY if record.at_ms - at_ms > self.screen.limits.late_ms else 0
+        said = self.decode(topic, record.payload, received_at_ms=at_ms, retained=False)
+        if isinstance(said, Reject):
+            self._set_aside(record._replace(topic=topic), said.reason, said.codec, said.detail, said.address)
+            return
+        for one in said:
+            slot = registry.slot_of_address.get(one.address)
+            if one.ignored or slot is None:
+                continue
+            observed = at_ms if one.observed_at_ms is None else one.observed_at_ms
+            if one.readings:
+                self._stretch(registry, slot, record, flags, observed, one.readings)
+            if one.history:
+                self._stretch(registry, slot, record, flags | _HISTORY, observed, one.history)
 
     def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
         REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from hub.errors import Complaint, ConfigError
+from hub.files import locked, replaced
 from hub.model.places import Place
-from hub.onboarding.locked import locked, replaced
 from hub.registry.devicefile import COLUMNS
 from hub.registry.loader import load
 from hub.registry.snapshot import Registry

@@ -1,8 +1,9 @@
-"""What was set aside, for people to look at. Reads only."""
+"""What was set aside, for people to look at, and to be taken off the list once it is settled."""
 
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Row, select
@@ -40,6 +41,14 @@ class QuarantineQueries:
         newest = newest.order_by(quarantine.c.last_at_ms.desc(), quarantine.c.id.desc())
         with self._ledger.read() as connection:
             return [_kept(row) for row in connection.execute(newest.limit(limit))]
+
+    def settle(self, numbers: Sequence[int]) -> int:
+        """Takes entries off the list: their messages were read again and are understood now. Returns how many were there."""
+        with self._ledger.begin() as connection:
+            return sum(
+                connection.execute(quarantine.delete().where(quarantine.c.id.in_(numbers[at : at + 500]))).rowcount
+                for at in range(0, len(numbers), 500)
+            )
 
     def one(self, number: int) -> Kept | None:
         with self._ledger.read() as connection:

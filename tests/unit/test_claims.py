@@ -219,7 +219,7 @@ def test_a_file_of_devices_is_tried_first_then_imported(place: Path) -> None:
 
 
 def test_a_lock_that_is_kept_is_waited_for_and_then_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.onboarding.locked import locked
+    from hub.files import locked
 
     monkeypatch.setattr(claiming, "locked", lambda path: locked(path, patience_s=0.05))
     with locked(folder), pytest.raises(TimeoutError, match="somebody else is changing"):
