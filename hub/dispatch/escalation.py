@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from hub.dispatch.asked import ASKED, CONTACT_TEST, contact_of
 from hub.dispatch.channels import CHANNELS
 from hub.dispatch.policy import EscalationPolicy, Ladder, Step, Unless, answered, load_policy, since_ms
 from hub.dispatch.routing import (
@@ -17,7 +18,9 @@ from hub.dispatch.routing import (
     console_of,
     contacts_of,
     path_of,
+    people_of,
     place_text,
+    reach,
     recipient_of,
     spot_of,
     station_of,
@@ -52,7 +55,8 @@ class StandardPlanner:
     """The planner of `config/escalation.yaml`. Reads the registry anew each time, so a shift change is felt at once.
 
     `channels` are those that the hub has, `targets` the receivers that it knows by name (`channels.known_targets`): a contact
-    beyond them is a gap, and somebody else is told. Every plan for an alert that has just been raised reaches somebody: the console
+    beyond them is a gap, and somebody else is told. `proven` gives the contacts by which tests were answered: they come before
+    those that nobody has tried. Every plan for an alert that has just been raised reaches somebody: the console
     at least, and a person or station as soon as anybody in the registry has a contact on the channels of the step.
     """
 
@@ -65,12 +69,19 @@ class StandardPlanner:
         channels: Collection[str] = tuple(CHANNELS),
         targets: Mapping[str, frozenset[str]] | None = None,
         locale: str = DEFAULT_LOCALE,
+        proven: Callable[[], frozenset[tuple[str, str, str]]] = frozenset,
     ) -> None:
         self._registry = registry
         self._policy = policy
         self._zone = zone
         self._ways = Ways(frozenset(channels), targets or {})
+        self._proven = proven
         self._locale = locale
+
+    @property
+    def ways(self) -> Ways:
+        """How people can be told, and which contacts were proven, at this moment."""
+        return replace(self._ways, proven=self._proven())
 
     def subject(self, event: ConditionEvent) -> Subject:
         """Where the condition is; at the hub itself when the device is not (or no longer) in the registry."""
@@ -143,11 +154,11 @@ class StandardPlanner:
 
     def unmanned(self, now_ms: int) -> tuple[str, ...]:
         """Grids whose alarms would find nobody on duty, or nobody who can be told, at this moment."""
-        return unmanned(self._registry(), now_ms, self._zone, ways=self._ways)
+        return unmanned(self._registry(), now_ms, self._zone, ways=self.ways)
 
     def thin(self, now_ms: int) -> tuple[str, ...]:
         """Stations with somebody on duty, but fewer than the norm who can be told."""
-        return thin(self._registry(), now_ms, self._zone, ways=self._ways)
+        return thin(self._registry(), now_ms, self._zone, ways=self.ways)
 
     def instead(self, alert: Alert, delivery: Delivery, now_ms: int) -> tuple[NewDelivery, ...]:
         """What is due next because `delivery` does not get through: the other contacts of the same recipient.
@@ -155,8 +166,10 @@ class StandardPlanner:
         When there is none left: the head of the station, then the responsible people up the ladder, the first one with a
         contact elsewhere; and always the station's console. What was planned before is not doubled: the outbox knows it.
         """
+        if alert.rule_id == CONTACT_TEST:
+            return ()  # it is about this contact: another one proves nothing
         registry, spot = self._registry(), _spot(alert)
-        ways = self._ways.only(TEST_CHANNELS) if alert.test else self._ways
+        ways = self.ways.only(TEST_CHANNELS) if alert.test and alert.rule_id not in ASKED else self.ways
         same = recipient_of(registry, delivery.recipient, ways, self._locale)
         tried = (delivery.channel, delivery.target)
         found = Reached()
@@ -192,13 +205,13 @@ class StandardPlanner:
         registry, spot = self._registry(), _spot(alert)
         gaps: tuple[str, ...] = ()
         if alert.drill:
-            ways = replace(self._ways, channels=self._ways.channels - {SIREN})
+            ways = replace(self.ways, channels=self.ways.channels - {SIREN})
             ids = tuple(filter(None, alert.drill_to.split(",")))
             found = reach_list(registry, ids, spot, now_ms, self._zone, ways=ways, locale=self._locale)
             if found.somebody or found.watched:
                 return found.reached
             gaps = (*found.reached.gaps, NO_DRILL_LIST)
-        real = reach_step(registry, step, spot, now_ms, self._zone, ways=self._ways, locale=self._locale)
+        real = reach_step(registry, step, spot, now_ms, self._zone, ways=self.ways, locale=self._locale)
         return replace(real, gaps=(*gaps, *real.gaps)) if gaps else real
 
     def _told(self, alert: Alert, ladder: Ladder, now_ms: int) -> Reached:
@@ -232,8 +245,10 @@ class StandardPlanner:
     def _test(self, alert: Alert, transition: str, now_ms: int) -> Plan:
         if alert.quantity == HEARTBEAT:
             return Plan()  # beats each minute: the hub looks for it in the ledger, nobody else
+        if alert.rule_id in ASKED:
+            return self._ask(alert, transition, now_ms) if transition == "raised" else Plan()
         registry, spot = self._registry(), _spot(alert)
-        ways = self._ways.only(TEST_CHANNELS)
+        ways = self.ways.only(TEST_CHANNELS)
         station = station_of(registry, spot)
         if station is None:
             found = Reached(
@@ -245,6 +260,18 @@ class StandardPlanner:
         return Plan(
             deliveries=_deliveries(alert, transition, found, now_ms, "always", every_contact=True), gaps=found.gaps
         )
+
+    def _ask(self, alert: Alert, transition: str, now_ms: int) -> Plan:
+        """A test goes to the one contact that it is about; a duty check to the station and its crew, by every way but the siren."""
+        registry = self._registry()
+        who, channel = contact_of(alert)
+        ways = replace(self.ways, channels=self.ways.channels - {SIREN})
+        if who:
+            found = people_of(registry, (who,), ways.only((channel,)))
+        else:
+            found = reach(registry, "station", _spot(alert), now_ms, self._zone, ways=ways, locale=self._locale)
+        deliveries = _deliveries(alert, transition, found, now_ms, "unacknowledged", every_contact=True)
+        return Plan(deliveries=deliveries, gaps=found.gaps)
 
 
 def _spot(alert: Alert) -> Spot:

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from hub.dispatch.asked import ASKED, CONTACT_TEST
 from hub.model.alerts import Alert
 from hub.model.deliveries import Delivery
 
@@ -56,12 +57,24 @@ class Links:
         self._base = f"{public_url.rstrip('/')}{PATH}"
 
     def of(self, alert: Alert, delivery: Delivery, now_ms: int) -> dict[str, str]:
-        """Action → address for the recipient of `delivery`. Nothing for tests, news that it is over, and several alerts in one."""
+        """Action → address for the recipient of `delivery`. Nothing for tests, news that it is over, and several alerts in one.
+
+        A question (a test of a contact, a duty check) can only be acknowledged; the former has a `code` beside the link.
+        """
+        if alert.rule_id in ASKED and alert.live and alert.acked_at_ms is None:
+            until_s = (now_ms + self._lifetime_ms) // 1_000
+            code = {"code": self.code(alert.id)} if alert.rule_id == CONTACT_TEST else {}
+            return {"acknowledge": f"{self._base}/{self._token('acknowledge', alert, delivery, until_s)}", **code}
         if alert.test or not alert.live or delivery.about or delivery.transition.split(":")[0] in _OVER:
             return {}
         until_s = (now_ms + self._lifetime_ms) // 1_000
         wanted = [a for a in ACTIONS if not (a == "acknowledge" and alert.acked_at_ms is not None)]
         return {action: f"{self._base}/{self._token(action, alert, delivery, until_s)}" for action in wanted}
+
+    def code(self, alert_id: str) -> str:
+        """Six digits that only who has received the test `alert_id` of their contact can know."""
+        number = hmac.new(self._key, b"gridhub contact code 1:" + alert_id.encode(), hashlib.sha256).digest()
+        return f"{int.from_bytes(number[:8], 'big') % 1_000_000:06d}"
 
     def read(self, token: str) -> Link | None:
         """What `token` says; None when it is none of ours. Whether it has expired is for the caller to ask."""

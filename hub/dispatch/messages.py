@@ -10,6 +10,7 @@ from typing import Any
 
 from hub.clock import wall_clock
 from hub.dispatch import digests
+from hub.dispatch.asked import ASKED, station_in
 from hub.dispatch.fit import cut, fit, sound
 from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import on_duty
@@ -74,6 +75,7 @@ def compose(
     locale = delivery.locale
     say = translation(locale)
     links = {"alert": f"{public_url.rstrip('/')}/alerts/{alert.id}", **(answers or {})}
+    code = links.pop("code", "")
     told = digests.bundle_of(delivery)
     title = _title(alert, delivery, registry, say, locale)
     when, measured = _when(alert, delivery, now_ms, zone, say), _measured(alert, say, locale)
@@ -85,6 +87,7 @@ def compose(
         Line("when", _flat(when), 6),
         Line("measured", _flat(measured), 5),
         Line("do_now", _flat(_do_now(alert, delivery, say, locale)), 10),
+        Line("do_now", say(mark("Code: {code}")).format(code=code) if code else "", 10),
         Line("responsible", _flat(_responsible(alert, registry, now_ms, zone, say, locale)), 3),
         Line("time_left", _flat(_time_left(alert, delivery, policy, now_ms, zone, say)), 4),
         Line("link", links["alert"], 8),
@@ -132,6 +135,9 @@ def _title(alert: Alert, delivery: Delivery, registry: Registry, say: Say, local
     device = registry.find(alert.device_id)
     name = device.name.in_(locale) if device else ""
     called = name if alert.device_id in name else f"{name} {alert.device_id}".strip()
+    if alert.rule_id in ASKED:
+        station = registry.stations.get(station_in(alert.device_id))
+        called = f"{alert.title_en if locale == 'en' else alert.title_zh} {station.name.in_(locale) if station else ''}"
     place = alert.place_en if locale == "en" else alert.place_zh
     before = say("[TEST]") if alert.test else say(mark("[DRILL]")) if alert.drill else ""
     return before + _headed(_word(alert, delivery, say), alert, _flat(f"{place} {called}"))

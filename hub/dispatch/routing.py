@@ -11,9 +11,11 @@ from itertools import takewhile
 from math import cos, hypot, radians
 from typing import Literal, get_args
 
+from hub.dispatch.asked import station_in
 from hub.dispatch.roster import NORM_ON_DUTY, is_away, on_duty
 from hub.model.places import Level, Name, Person, Place, Station
 from hub.registry.snapshot import Registry
+from hub.stores.contact_checks import digest
 
 Tell = Literal[
     "station", "grid", "compound", "community", "street", "backup_station", "backup_stations", "maintainer", "anyone"
@@ -40,7 +42,7 @@ class Ways:
 
     channels: frozenset[str]
     targets: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    proven: frozenset[tuple[str, str, str]] = frozenset()  # (person, channel, address) by which a test was answered
+    proven: frozenset[tuple[str, str, str]] = frozenset()  # (person, channel, digest of address): a test was answered
 
     def lead_to(self, channel: str, target: str) -> bool:
         return channel in self.channels and target in self.targets.get(channel, (target,))
@@ -99,6 +101,9 @@ class Spot:
 
 def spot_of(registry: Registry, device_id: str) -> Spot:
     """The spot of `device_id`; of the hub itself when the registry does not know the device (any more)."""
+    asked = registry.stations.get(station_in(device_id))
+    if asked is not None and asked.grids:
+        return Spot(place=asked.grids[0], grid=asked.grids[0], station=asked.id)
     device = registry.find(device_id) or registry.find(HUB_DEVICE)
     if device is None:
         return Spot(place="", grid="", station="")
@@ -142,7 +147,9 @@ def is_verified(registry: Registry, person_id: str, contact: tuple[str, str], wa
 
 
 def _proven(person: Person, contact: tuple[str, str], ways: Ways) -> bool:
-    return contact[0] in person.verified or (person.id, *contact) in ways.proven
+    if contact[0] in person.verified:
+        return True
+    return bool(ways.proven) and (person.id, contact[0], digest(contact[1])) in ways.proven
 
 
 def station_of(registry: Registry, spot: Spot) -> Station | None:
