@@ -45,6 +45,13 @@ ALARM_LATENCY = Histogram(
     ["channel"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60),
 )
+COMMANDS = Counter("gridhub_commands_total", "Commands to devices, by the state that they came to", ["action", "state"])
+COMMAND_ANSWER = Histogram(
+    "gridhub_command_read_back_seconds",
+    "From sending a command to the reading that shows it done",
+    ["action"],
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
 MQTT_CONNECTED = Gauge("gridhub_mqtt_connected", "1 while the session is connected", ["lane"])
 
 

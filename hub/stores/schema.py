@@ -534,3 +534,58 @@ duty_checks = Table(
     UniqueConstraint("station", "asked_at_ms"),
     sqlite_autoincrement=True,
 )
+
+# Commands to devices, one row for each device and cause. See hub/actuation/machine.py for their states.
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("action_id", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("quantity", String, nullable=False),
+    Column("wanted", Text, nullable=False),  # JSON
+    Column("mode", String, nullable=False),  # live | dry | test
+    Column("ground", String, nullable=False),  # confirmed | suspected | person | test
+    Column("alert_id", String, ForeignKey("alerts.id"), index=True),
+    Column("rule_id", String, nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("planned_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("approved_by", String),
+    Column("approved_at_ms", BigInteger),
+    Column("sent_at_ms", BigInteger),
+    Column("answer_by_ms", BigInteger),
+    Column("done_at_ms", BigInteger),
+    Column("topic", Text, nullable=False),
+)
+Index("ix_commands_planned", commands.c.planned_at_ms, commands.c.id)
+Index(
+    "ix_commands_open",
+    commands.c.state,
+    sqlite_where=text("state IN ('planned', 'sent', 'unconfirmed', 'expired')"),
+    postgresql_where=text("state IN ('planned', 'sent', 'unconfirmed', 'expired')"),
+)
+
+# Somebody's word that an action, or a device, is not to be moved for a time.
+command_bans = Table(
+    "command_bans",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("action_id", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("grid", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("ended_by", String),
+    sqlite_autoincrement=True,
+)
+Index("ix_command_bans_until", command_bans.c.until_ms)

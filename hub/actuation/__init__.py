@@ -1,0 +1,1 @@
+"""Commands to devices: planned from what the rules found, held back by an interlock, sent once, and read back."""
