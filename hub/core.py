@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub import health
@@ -15,10 +15,11 @@ from hub.clock import Clock
 from hub.errors import ConfigError
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.intake import Intake
-from hub.ingest.reader import Reader
+from hub.ingest.reader import Reader, Segment
 from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits, Screen
 from hub.loops import Loop
+from hub.model.readings import QuarantineRow
 from hub.pipeline import CONSUMER, Pipeline
 from hub.recorder import Recorder
 from hub.registry.live import LiveRegistry
@@ -107,9 +108,10 @@ class Core:
             recorded_to=recorded_to,
             clock=clock,
             durable_head=lambda: journal.head,
-            on_segment=self.recorder.hand_over,
+            on_segment=self._recorded,
             shadow=self.shadowing,
         )
+        self.on_rejected: Callable[[Sequence[QuarantineRow]], None] = lambda rows: None
         self._pipeline_loop = Loop("pipeline", self._pipeline_step)
         self._history_loop = Loop("history", self.recorder.step)
         self._watch_loop = Loop("watch", self._watch)
@@ -150,6 +152,11 @@ class Core:
         if not self._pipeline_loop.alive:
             self._save_state(self.clock())
         self.recorder.save(self.clock())
+
+    def _recorded(self, segment: Segment) -> None:
+        self.recorder.hand_over(segment)
+        if segment.quarantine:
+            self.on_rejected(segment.quarantine)
 
     def _pipeline_step(self) -> float:
         if self._wanted is not None:

@@ -18,6 +18,7 @@ from hub.api import (
     routes_incidents,
     routes_links,
     routes_noise,
+    routes_onboarding,
     routes_operations,
     routes_registry,
     routes_rules,
@@ -75,6 +76,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_rules,
         routes_session,
         routes_operations,
+        routes_onboarding,
     ):
         app.include_router(
             module.router,

@@ -13,6 +13,7 @@ from hub.alerts.shelf import Shelf
 from hub.answering import Answering
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
+from hub.onboarding.service import Onboarding
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers
 from hub.rulebook import RuleBook
@@ -118,6 +119,7 @@ class ApiParts:
     notifier: ChangeNotifier
     rules: RuleBook
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
+    onboarding: Onboarding | None = None  # unknown devices; None: they are not claimed through this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (
         None
