@@ -44,7 +44,8 @@ from hub.model.rules import RuleSpec
 from hub.onboarding.rejections import Rejections
 from hub.onboarding.replay import Replays, Spool
 from hub.onboarding.service import Onboarding
-from hub.pipeline import Pipeline
+from hub.pipeline import CONSUMER, Pipeline
+from hub.proof import prove
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers, InForce, rules_at
@@ -53,8 +54,10 @@ from hub.rulebook import RuleBook
 from hub.rules.calendar_file import load_context
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
+from hub.stores.account_queries import AccountQueries
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.audit_log import AuditLog
 from hub.stores.case_queries import CaseQueries
 from hub.stores.fact_queries import FactQueries
 from hub.stores.history import HistoryStore
@@ -250,6 +253,27 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             for loop in knowing:
                 closing.callback(loop.stop)
                 starters.append(loop.start)
+            proof = prove(
+                settings,
+                document,
+                accounts=AccountQueries(ledger),
+                audit_log=AuditLog(ledger),
+                registry=lambda: live.current,
+                rules=in_force,
+                journal=journal,
+                position=desk.position_of(CONSUMER),
+                decode=Router(sources, context).decode,
+                native=next((source.root for source in sources if source.codec == CANARY_CODEC), None),
+                publish=lambda topic, body: _publish(sessions, topic, body),
+                parts=parts,
+                clock=clock,
+            )
+            for loop in proof.loops:
+                closing.callback(loop.stop)
+                starters.append(loop.start)
+            closing.callback(proof.close)
+            audited = proof.audit
+            parts["self-audit"] = lambda: health.of_self_audit(audited.trouble, alive=audited.loop.alive)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
@@ -331,9 +355,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
     )
 
 
-def _rejections(
-    sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock
-) -> Rejections:
+def _rejections(sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock) -> Rejections:
     """Who tells native devices what was wrong with their messages."""
     router = Router(sources, context)  # of its own: it decodes in another thread
 

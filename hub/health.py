@@ -40,6 +40,13 @@ def of_configuration(trouble: str) -> PartHealth:
     return PartHealth(state="degraded" if trouble else "ok", detail=trouble, required=False)
 
 
+def of_self_audit(trouble: str, *, alive: bool) -> PartHealth:
+    """What is not accounted for makes the hub degraded, not unready: alarms go their way all the same."""
+    if not alive:
+        return PartHealth(state="degraded", detail="the thread is not running", required=False)
+    return PartHealth(state="degraded" if trouble else "ok", detail=trouble, required=False)
+
+
 def of_ledger(ledger: Ledger) -> PartHealth:
     try:
         ledger.ping()

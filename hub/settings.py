@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import EnvSettingsSource
 
 from hub import documents
+from hub.audit.deadman import HeartbeatSettings
 from hub.documents import Document, Strict
 from hub.errors import Complaint, ConfigError
 
@@ -96,6 +97,12 @@ class LinkSettings(Strict):
     key_file: str = ""
 
 
+class TestFireSettings(Strict):
+    """How often each test device says that it burns; 0 = never."""
+
+    every_h: float = Field(24, ge=0, le=744)
+
+
 class ScreenSettings(Strict):
     """What device time is trusted, and when a reading counts as late."""
 
@@ -125,6 +132,8 @@ class Settings(Strict):
     api: ApiSettings = ApiSettings()
     screen: ScreenSettings = ScreenSettings()
     links: LinkSettings = LinkSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    test_fires: TestFireSettings = TestFireSettings()
     channels: dict[str, dict[str, Any]] = {}  # checked by each channel's own file
     folder: Path = Path("config")
 

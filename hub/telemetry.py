@@ -32,6 +32,14 @@ CANARY = Histogram(
 )
 FACTS = Counter("gridhub_facts_said_total", "What the hub said of its own work", ["quantity"])
 DELIVERIES = Counter("gridhub_deliveries_total", "Deliveries by outcome", ["channel", "outcome"])
+AUDIT_FINDINGS = Gauge("gridhub_audit_findings", "What the self-audit found not accounted for", ["kind"])
+AUDIT_AT = Gauge("gridhub_audit_timestamp_seconds", "When the self-audit last looked at everything")
+HEARTBEATS_SENT = Counter(
+    "gridhub_outside_heartbeats_total", "Heartbeats to the watcher outside, by outcome", ["outcome"]
+)
+TEST_FIRES = Counter(
+    "gridhub_test_fires_total", "Synthetic fires from the broker to a channel, by outcome", ["outcome"]
+)
 JOURNAL_DEGRADED = Gauge("gridhub_journal_degraded", "1 while the journal cannot be written")
 JOURNAL_DAMAGED = Counter("gridhub_journal_damaged_total", "Places of the journal that could not be read")
 JOURNAL_CUT = Counter("gridhub_journal_cut_records_total", "Records deleted before every consumer had read them")

@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import (
     alerts,
+    audit,
     check,
     decode,
     demo,
@@ -41,6 +42,7 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     quarantine_replay.register,
     devices.register,
     alerts.register,
+    audit.register,
     token.register,
     registry.register,
     routes.register,

@@ -77,7 +77,9 @@ class CaseQueries:
     def entries(self, case: Case) -> builtins.list[CaseEntry]:
         """What happened to the case, oldest first; of an alert's case what happened to the alert as well."""
         linked = select(case_audit.c.audit_id).where(case_audit.c.case_id == case.id)
-        mine = or_(audit.c.id.in_(linked), audit.c.alert_id == case.alert_id) if case.alert_id else audit.c.id.in_(linked)
+        mine = (
+            or_(audit.c.id.in_(linked), audit.c.alert_id == case.alert_id) if case.alert_id else audit.c.id.in_(linked)
+        )
         columns = (audit.c.id, audit.c.at_ms, audit.c.actor, audit.c.action, audit.c.detail)
         with self._ledger.read() as connection:
             rows = connection.execute(select(*columns).where(mine).order_by(audit.c.id))

@@ -1,0 +1,1 @@
+"""The hub's proof: every alarm accounted for, looked at all the time from outside of the way that alarms take."""
