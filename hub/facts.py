@@ -25,6 +25,7 @@ Key = tuple[str, str]
 HUB: Final = "hub"
 EVERY_S = 3.0
 YEAR_MS = 365 * 86_400_000
+DAY_MS = 86_400_000
 REFUSED_WITHIN_MS = 300_000
 LOAD_WITHIN_MS = 600_000
 _FALSE_ALARMS_EVERY_MS = 30_000
@@ -38,6 +39,7 @@ IN_LEDGER: Final = frozenset(
         "channel_refusals",
         "alarms_per_person_10min",
         "duty_unanswered",
+        "command_failed",
     }
 )
 
@@ -52,6 +54,7 @@ class Known:
     refusals: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
     unanswered: Collection[str] = ()
+    failed: Collection[str] = ()
 
 
 def hub_facts(*, missed: int, unmanned: Collection[str], thin: Collection[str] = ()) -> dict[Key, float]:
@@ -73,6 +76,7 @@ def ledger_facts(known: Known, now_ms: int) -> dict[Key, float]:
         found[key] = max(found.get(key, 0.0), stepped((now_ms - acked_at_ms) / 1_000))
     found |= {(device, "fire_confirmed"): 1.0 for device in known.confirmed}
     found |= {(device, "false_alarms_12m"): float(count) for device, count in known.false_alarms.items()}
+    found |= {(device, "command_failed"): 1.0 for device in known.failed}
     found[HUB, "channel_refusals"] = float(max(known.refusals.values(), default=0))
     found[HUB, "alarms_per_person_10min"] = float(max(known.told.values(), default=0))
     found[HUB, "duty_unanswered"] = float(len(known.unanswered))
@@ -156,6 +160,7 @@ class Facts:
             refusals=self._queries.refusals(now_ms - REFUSED_WITHIN_MS),
             told=self._queries.told(now_ms - LOAD_WITHIN_MS),
             unanswered=self._unanswered(now_ms),
+            failed=self._queries.failed_commands(now_ms - DAY_MS),
         )
 
     def _tell(self, facts: Mapping[Key, float], of: frozenset[str]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Select, case, func, select
 
 from hub.model.quantities import OWN
 from hub.stores.ledger import Ledger
-from hub.stores.schema import alerts, audit, deliveries
+from hub.stores.schema import alerts, audit, commands, deliveries
 
 _OWN = tuple(sorted(OWN))
 _HEARTBEAT = "heartbeat"
@@ -80,6 +80,25 @@ class FactQueries:
         statement = select(deliveries.c.recipient, count).select_from(joined)
         statement = statement.where(deliveries.c.created_at_ms >= since_ms, news, ~alerts.c.test)
         return {who: int(times) for who, times in self._rows(statement.group_by(deliveries.c.recipient))}
+
+    def failed_commands(self, since_ms: int) -> frozenset[str]:
+        """Devices whose latest real command (planned at `since_ms` or later) did not go out in time, or was not confirmed by a
+        read-back, while the alarm that asked for it stands. What nobody approved was not meant to go.
+        """
+        meant = (commands.c.ground != "suspected") | commands.c.approved_by.is_not(None)
+        silent = (commands.c.state == "unconfirmed") & commands.c.answer_by_ms.is_(None)  # has no read-back at all
+        statement = select(commands.c.device_id, commands.c.quantity, commands.c.state, alerts.c.live).where(
+            commands.c.planned_at_ms >= since_ms,
+            commands.c.mode == "live",
+            commands.c.state.in_(("sent", "confirmed", "unconfirmed", "expired")),
+            commands.c.alert_id == alerts.c.id,
+            meant,
+            ~silent,
+        )
+        latest: dict[tuple[str, str], bool] = {}
+        for device, quantity, state, live in self._rows(statement.order_by(commands.c.planned_at_ms, commands.c.id)):
+            latest[device, quantity] = live and state in ("unconfirmed", "expired")
+        return frozenset(device for (device, _), failed in latest.items() if failed)
 
     def standing(self, quantities: Collection[str]) -> list[tuple[str, str]]:
         """(device, quantity) of the alerts that are active because of one of these quantities."""
