@@ -57,6 +57,7 @@ class Report:
     place: str = ""
     place_zh: str = ""
     place_en: str = ""
+    where: str = ""  # the place in the words of who reports
     grid: str
     station: str
     lat: float | None = None
@@ -239,7 +240,7 @@ def _opened(report: Report, actor: Actor, now_ms: int) -> Case:
         title_en=report.title,
         text=report.text,
         place=report.place,
-        place_text=report.place_zh,
+        place_text=report.where,
         grid=report.grid,
         station=report.station,
         lat=report.lat,

@@ -145,6 +145,7 @@ def order_of(line: int, said: Mapping[str, str], find: Callable[[str], Spot | No
         place=spot.grid,
         place_zh=masked(place) or spot.name_zh,
         place_en=masked(place) or spot.name_en,
+        where=masked(place),
         grid=spot.grid,
         station=spot.station,
         reporter="12345",

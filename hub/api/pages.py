@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.staticfiles import StaticFiles
 
-from hub.api import problems, strings, strings_rules
+from hub.alerts.case_desk import REPORTING
+from hub.api import problems, strings, strings_cases, strings_rules
 from hub.api.auth import COOKIE, CSRF_HEADER, KEEPS_RULES, Parts, csrf_of, may_change_rules, set_session
 from hub.api.language import COOKIE as LOCALE_COOKIE
 from hub.api.language import locale_of
@@ -116,6 +117,31 @@ def rules_page(request: Request, parts: Parts, view: str = "") -> Response:
         "strings": strings_rules.for_rules(locale),
     }
     page = render(request, "rules.html", parts, start=start)
+    set_session(page, session, secure=is_secure(request, parts.site.public_url))
+    return page
+
+
+@router.get("/cases")
+@router.get("/cases/{view}")
+def cases_page(request: Request, parts: Parts, view: str = "") -> Response:
+    session = request.cookies.get(COOKIE, "")
+    actor = parts.sessions.actor_of(session, parts.clock()) if session else None
+    if actor is None:
+        return _to_sign_in(request)
+    locale = locale_of(request, parts.site.locale)
+    grids = presenter_of(parts).grids(reader=actor, outlines=False)
+    assignees = {grid.station.id: grid.station.name for grid in grids if grid.station is not None}
+    assignees |= {grid.responsible.id: grid.responsible.name for grid in grids if grid.responsible is not None}
+    start = {
+        **_about(request, parts, session, locale),
+        "me": me(actor).model_dump(mode="json"),
+        "may_report": actor.role in REPORTING,
+        "now_ms": parts.clock(),
+        "grids": [{"code": grid.code, "name": grid.name.model_dump()} for grid in grids],
+        "assignees": [{"id": known, "name": name.model_dump()} for known, name in assignees.items()],
+        "strings": strings_cases.for_cases(locale),
+    }
+    page = render(request, "cases.html", parts, start=start)
     set_session(page, session, secure=is_secure(request, parts.site.public_url))
     return page
 

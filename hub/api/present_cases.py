@@ -138,9 +138,8 @@ class CasePresenter:
         return [move for move in moves if move not in barred or barred[move] in actions]
 
     def _place(self, case: Case) -> Text:
-        if case.place_text:
-            return Text(zh=case.place_text, en=case.place_text)
-        return self._present.place(case.place)
+        place, where = self._present.place(case.place), case.place_text
+        return Text(zh=f"{place.zh} {where}", en=f"{place.en}, {where}") if where else place
 
     def _assignee(self, assignee: str) -> Text:
         registry = self._present.registry

@@ -138,6 +138,7 @@ def report(parts: Parts, caller: Reporter, body: ReportIn, response: Response) -
         place=body.place or spot.grid,
         place_zh=" ".join(filter(None, (place.zh, masked(body.where)))),
         place_en=", ".join(filter(None, (place.en, masked(body.where)))),
+        where=masked(body.where),
         grid=spot.grid,
         station=spot.station,
         lat=body.lat,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.api.strings_cases import STEP_BAR
 from hub.i18n import _, text
 from hub.model.quantities import QUANTITIES
 from hub.registry.kinds import DEVICE_KINDS
@@ -42,6 +43,10 @@ CONSOLE: dict[str, str] = {
     "theme": _("Light or dark"),
     "show_tests": _("Show test alarms"),
     "rules": _("Rules"),
+    "cases": _("Cases"),
+    "to_case": _("To the case"),
+    "quiet_shelved": _("Shelved until {until}"),
+    "quiet_out_of_service": _("Device out of service until {until}"),
     "sign_out": _("Sign out"),
     "signed_in_as": _("Signed in as {name}"),
     # the list
@@ -152,6 +157,22 @@ CONSOLE: dict[str, str] = {
     "audit_gap": _("Somebody could not be told"),
     "audit_withdrawn": _("No longer watched: its rule was removed or changed"),
     "audit_chatter": _("Began to flap"),
+    "audit_reported": _("Reported by a person"),
+    "audit_shelved": _("Shelved"),
+    "audit_out_of_service": _("Device out of service"),
+    "audit_unshelved": _("Tells again"),
+    "audit_case_accept": _("Accepted"),
+    "audit_case_dispatch": _("Dispatched"),
+    "audit_case_arrive": _("On scene"),
+    "audit_case_handle": _("Handled"),
+    "audit_case_feed_back": _("Feedback given"),
+    "audit_case_verify": _("Verified"),
+    "audit_case_close": _("Case closed"),
+    "audit_case_send_back": _("Sent back"),
+    "audit_case_false_alarm": _("Marked as false alarm"),
+    "audit_case_reopen": _("Reopened"),
+    "audit_case_comment": _("Comment"),
+    "audit_case_photo": _("Photo added"),
     "audit_digest": _("Told together with others"),
     "hub": _("Hub"),
     # deliveries
@@ -330,7 +351,7 @@ def for_console(locale: str) -> dict[str, dict[str, str]]:
     """All texts of the console's scripts in `locale`."""
     say = text(locale)
     return {
-        "text": {key: say(message) for key, message in CONSOLE.items()},
+        "text": {key: say(message) for key, message in {**STEP_BAR, **CONSOLE}.items()},
         "kind": {kind: say(KINDS[kind]) for kind in DEVICE_KINDS},
         "quantity": {name: quantity_name(name, locale) for name in QUANTITIES},
         "state": {word: say(message) for word, message in STATE_WORDS.items()},

@@ -80,7 +80,7 @@ export class Actions {
     this.troubles.delete(alert.id);
     this.redraw(alert.id);
     try {
-      const after = await ask(`/alerts/${encodeURIComponent(alert.id)}/${VERBS[action]}`, { method: "POST", body: { reason } });
+      const after = await ask(`/alerts/${encodeURIComponent(alert.id)}/${VERBS[action]}`, { method: "POST", body: { reason, occurrence: alert.occurrences, severity: alert.severity } });
       this.underway.delete(alert.id);
       this.changed(after);
     } catch (error) {

@@ -67,7 +67,10 @@ export function isTold(alert) {
 /** State of the case, and the time left for its next step. */
 export function countdown(alert) {
   const steps = [h("span", { class: `state ${alert.case_state}` }, t(`case_${alert.case_state}`))];
-  if (alert.alarm_state === "returned_unacked" || alert.alarm_state === "latched" || alert.alarm_state === "normal") {
+  if (alert.quiet) steps.push(h("span", { class: "state quiet" }, t(`quiet_${alert.quiet}`, { until: clock(alert.quiet_until_ms) })));
+  if (alert.device.kind === "report") {
+    // People raised it: no device will say that it is over.
+  } else if (alert.alarm_state === "returned_unacked" || alert.alarm_state === "latched" || alert.alarm_state === "normal") {
     steps.push(h("span", { class: "state well" }, t("alarm_returned_unacked")));
   }
   if (alert.live && alert.on_scene_at_ms === null) {

@@ -118,7 +118,9 @@ async function loadDetail() {
   const wanted = selected;
   try {
     const full = await ask(`/alerts/${encodeURIComponent(wanted.id)}`);
+    const found = full.test ? null : await ask(`/cases/${encodeURIComponent(wanted.id)}`).catch(() => null);
     if (selected !== wanted) return;
+    wanted.found = found;
     wanted.failed = false;
     keepDetail(full);
     alerts.put(full);
@@ -232,7 +234,7 @@ function drawDetail() {
   const known = alerts.byId.get(selected.id);
   const full = selected.full;
   const alert = full && (!known || full.change >= known.change) ? full : known && full ? { ...full, ...known } : known;
-  const key = [selected.id, selected.chosen, selected.failed, selected.missing, alert && alert.change, full && full.change, full && full.deliveries.map((d) => d.state + d.attempts).join(),
+  const key = [selected.id, selected.chosen, selected.failed, selected.missing, selected.found && selected.found.revision, alert && alert.change, full && full.change, full && full.deliveries.map((d) => d.state + d.attempts).join(),
     actions.underway.get(selected.id), actions.troubles.get(selected.id)].join("|");
   if (key === detailKey) return;
   detailKey = key;
@@ -241,7 +243,7 @@ function drawDetail() {
       h("p", { role: "alert" }, selected.missing || (selected.failed ? t("load_failed") : t("loading")))));
     return;
   }
-  section.replaceChildren(detail(alert, { stations, actions, back, failed: selected.failed, reload: loadDetail }));
+  section.replaceChildren(detail(alert, { stations, actions, back, found: selected.found, failed: selected.failed, reload: loadDetail }));
 }
 
 function drawCounts() {
@@ -322,6 +324,7 @@ function drawMenu() {
     button(t("theme"), () => { toggleTheme(); showMenu(false); }),
     h("div", { class: "languages" }, ["zh-CN", "en"].map((locale) =>
       h("button", { type: "button", lang: locale, "aria-current": locale === start.locale ? "true" : null, onclick: () => { choose(start.locale_cookie, locale); location.reload(); } }, locale === "en" ? "English" : "中文"))),
+    h("a", { href: "/cases", role: "menuitem" }, t("cases")),
     start.reads_rules ? h("a", { href: "/rules", role: "menuitem" }, t("rules")) : null,
     button(t("sign_out"), async () => { try { await ask("/session", { method: "DELETE" }); } finally { leave(); } }),
   ].filter(Boolean));
@@ -369,7 +372,10 @@ async function begin() {
   if (start.selected || start.missing) {
     const id = start.selected ? start.selected.id : "";
     selected = { id, chosen: true, full: start.selected, failed: start.missing, missing: start.missing ? t("not_found") : "" };
-    if (start.selected) alerts.put(start.selected);
+    if (start.selected) {
+      alerts.put(start.selected);
+      loadDetail(); // its case did not come with the page
+    }
   }
   drawMenu();
   draw();

@@ -3,10 +3,11 @@
 import { h, icon } from "./dom.js";
 import { has, kindName, quantityName, say, start, t, valueText } from "./start.js";
 import { clock } from "./times.js";
+import { stepBar } from "./case_steps.js";
 import { countdown, head, isTold, what } from "./cards.js";
 import { responsible } from "./who.js";
 
-/** The detail's content. `context`: stations, actions, back(). `alert.timeline` is missing until it has been loaded. */
+/** The detail's content. `context`: stations, actions, found (its case), back(). `alert.timeline` is missing until it has been loaded. */
 export function detail(alert, context) {
   return h(
     "article",
@@ -22,6 +23,8 @@ export function detail(alert, context) {
       h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
       h("p", { class: "who" }, responsible(alert, context.stations, 12)),
       context.actions.buttons(alert, { all: true }),
+      context.found ? h("section", { class: "case-steps" }, stepBar(context.found),
+        h("a", { class: "alert-link", href: `/cases/${encodeURIComponent(alert.id)}` }, t("to_case"), icon("forward"))) : null,
     ),
     facts(alert),
     section("timeline", alert.timeline ? timeline(alert) : loading(context)),

@@ -10,6 +10,7 @@ export class Refused extends Error {
     super([problem.detail, problem.remedy].filter(Boolean).join(" "));
     this.status = status;
     this.code = problem.code || "";
+    this.fields = (problem.errors || []).map((wrong) => wrong.message);
     this.complaints = problem.complaints || [];
   }
 }
@@ -22,17 +23,18 @@ export class NoAnswer extends Error {
 }
 
 export async function ask(path, options) {
-  const { method = "GET", body, headers: more, patience: patienceMs = PATIENCE_MS } = options || {};
+  const { method = "GET", body, file, headers: more, patience: patienceMs = PATIENCE_MS } = options || {};
   const headers = { Accept: "application/json", "Accept-Language": start.locale, ...more };
   if (method !== "GET") headers[start.csrf_header] = start.csrf;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (file) headers["Content-Type"] = file.type || "application/octet-stream";
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), patienceMs);
   let response;
   let content = null;
   try {
     response = await fetch(`/api/v1${path}`, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers, body: file || (body === undefined ? undefined : JSON.stringify(body)),
       signal: patience.signal, cache: "no-store", credentials: "same-origin",
     });
     const text = await response.text();
