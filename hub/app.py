@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
 from hub import health
 from hub import settings as configuration
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
+from hub.alerts.silences import Silences
 from hub.answering import Answering
 from hub.api.application import create_app
-from hub.api.parts import ApiParts, ChangeNotifier, PartHealth, Site
+from hub.api.parts import ApiParts, ChangeNotifier, DispatchParts, PartHealth, Site
+from hub.asking import Asking
 from hub.canary import CODEC as CANARY_CODEC
 from hub.canary import Canary, topic_of
 from hub.clock import Clock, ForwardClock
@@ -39,13 +40,8 @@ from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
-from hub.model.readings import QuarantineRow, Reject
 from hub.model.rules import RuleSpec
-from hub.onboarding.rejections import Rejections
-from hub.onboarding.replay import Replays, Spool
-from hub.onboarding.service import Onboarding
-from hub.pipeline import CONSUMER, Pipeline
-from hub.proof import prove
+from hub.pipeline import Pipeline
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers, InForce, rules_at
@@ -54,11 +50,11 @@ from hub.rulebook import RuleBook
 from hub.rules.calendar_file import load_context
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
-from hub.stores.account_queries import AccountQueries
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
-from hub.stores.audit_log import AuditLog
 from hub.stores.case_queries import CaseQueries
+from hub.stores.contact_checks import ContactChecks
+from hub.stores.duty_checks import DutyChecks
 from hub.stores.fact_queries import FactQueries
 from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
@@ -71,11 +67,11 @@ from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.owner_name import OwnerName
 from hub.stores.photo_store import PhotoStore
-from hub.stores.quarantine_queries import QuarantineQueries
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
 from hub.stores.shelving_rows import Shelvings
+from hub.stores.silence_rows import SilenceQueries
 from hub.stores.tokens import Tokens
 from hub.telemetry import log
 
@@ -163,8 +159,14 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
 
         # -- people's side
         couriers: list[Courier] = []
+        contacts, duties = ContactChecks(ledger), DutyChecks(ledger)
         planner = StandardPlanner(
-            lambda: live.current, policy, settings.timezone, targets=known_targets(configs), locale=settings.locale
+            lambda: live.current,
+            policy,
+            settings.timezone,
+            targets=known_targets(configs),
+            locale=settings.locale,
+            proven=contacts.known,
         )
         desk = Desk(
             ledger,
@@ -175,6 +177,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         )
         key = link_key(settings.data, configuration.secret_from("GRIDHUB_LINKS_KEY", settings.links.key_file))
         links = Links(key, settings.public_url, lifetime_ms=int(settings.links.lifetime_h * 3_600_000))
+        asking = Asking(desk, contacts, duties, queries, links, lambda: live.current, lambda: planner.ways, clock)
+        closing.callback(asking.loop.stop)
+        starters.append(asking.loop.start)
         if "courier" in roles:
             compose = composer(lambda: live.current, policy, settings.timezone, settings.public_url, links=links.of)
             named = OwnerName(settings.data)
@@ -195,8 +200,6 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             parts["courier"] = lambda: health.of_loops(courier.alive and timers.alive)
 
         # -- the pipeline
-        spool = Spool(settings.data / "replay")
-        kept: list[Journal] = []  # where messages can be read again, in a process that has the journal
         intake: Intake | None = None
         answers: Answers | None = None
         pipeline: Pipeline | None = None
@@ -204,7 +207,6 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         if "ingest" in roles:
             journal = Journal.open(settings.journal_folder, _journal_config(settings))
             closing.callback(journal.close)
-            kept.append(journal)
             intake = Intake(
                 journal,
                 clock,
@@ -246,34 +248,10 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             for session in sessions:
                 closing.callback(session.stop)
             starters += [intake.start, core.start, history_of_rules.start, *(s.start for s in sessions)]
-            knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock)
-            rejections = _rejections(sources, context, sessions, clock)
-            core.on_rejected = rejections.take
-            knowing += [rejections.loop, Replays(spool, intake.take, clock).loop]
+            knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock, asking)
             for loop in knowing:
                 closing.callback(loop.stop)
                 starters.append(loop.start)
-            proof = prove(
-                settings,
-                document,
-                accounts=AccountQueries(ledger),
-                audit_log=AuditLog(ledger),
-                registry=lambda: live.current,
-                rules=in_force,
-                journal=journal,
-                position=desk.position_of(CONSUMER),
-                decode=Router(sources, context).decode,
-                native=next((source.root for source in sources if source.codec == CANARY_CODEC), None),
-                publish=lambda topic, body: _publish(sessions, topic, body),
-                parts=parts,
-                clock=clock,
-            )
-            for loop in proof.loops:
-                closing.callback(loop.stop)
-                starters.append(loop.start)
-            closing.callback(proof.close)
-            audited = proof.audit
-            parts["self-audit"] = lambda: health.of_self_audit(audited.trouble, alive=audited.loop.alive)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
@@ -300,6 +278,14 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     photos=PhotoStore(settings.data / "photos"),
                     shelf=Shelf(desk),
                     shelvings=Shelvings(ledger),
+                    dispatch=DispatchParts(
+                        ways=lambda: planner.ways,
+                        silences=Silences(desk, lambda: live.current),
+                        silence_queries=SilenceQueries(ledger),
+                        contacts=contacts,
+                        duties=duties,
+                        asking=asking,
+                    ),
                     tokens=tokens,
                     sessions=Sessions(ledger, tokens),
                     registry=lambda: live.current,
@@ -319,15 +305,6 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     shadow=shadow,
                     answering=Answering(desk, links, LinkUses(ledger), outbox, queries, lambda: live.current),
                     answers=answers,
-                    onboarding=Onboarding(
-                        folder / "registry",
-                        QuarantineQueries(ledger),
-                        Router(sources, context),
-                        lambda: live.current,
-                        spool=spool,
-                        journal=lambda: kept[0] if kept else None,
-                        reload=reload,
-                    ),
                 )
             )
     except BaseException:
@@ -353,18 +330,6 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         _start=start,
         _closing=closing,
     )
-
-
-def _rejections(sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock) -> Rejections:
-    """Who tells native devices what was wrong with their messages."""
-    router = Router(sources, context)  # of its own: it decodes in another thread
-
-    def field_of(row: QuarantineRow) -> str:
-        said = router.decode(row.topic, row.payload, received_at_ms=row.last_at_ms, retained=False)
-        return said.field if isinstance(said, Reject) else ""
-
-    roots = [source.root for source in sources if source.codec == CANARY_CODEC]
-    return Rejections(roots, lambda to, body: _publish(sessions, to, body), clock, field_of=field_of)
 
 
 def _answers(
@@ -499,6 +464,7 @@ def _own_work(
     sources: list[Source],
     sessions: list[PahoSession],
     clock: Clock,
+    asking: Asking,
 ) -> list[Loop]:
     """What finds out about the hub's own work and says it as readings: facts, and a heartbeat where there is a test device."""
     asked = FactQueries(ledger)
@@ -518,6 +484,7 @@ def _own_work(
         missed=lambda: canary.missed if canary is not None else 0,
         unmanned=planner.unmanned,
         thin=planner.thin,
+        unanswered=asking.unanswered,
     )
     return [facts.loop] if canary is None else [facts.loop, canary.loop]
 

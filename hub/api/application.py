@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Depends, FastAPI
-
 from hub.api import (
     filters,
     pages,
@@ -14,11 +13,11 @@ from hub.api import (
     routes_alerts,
     routes_board,
     routes_cases,
+    routes_dispatch,
     routes_explain,
     routes_incidents,
     routes_links,
     routes_noise,
-    routes_onboarding,
     routes_operations,
     routes_registry,
     routes_rules,
@@ -72,11 +71,11 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_incidents,
         routes_stream,
         routes_registry,
+        routes_dispatch,
         routes_shadow,  # before routes_rules: /rules/shadow is no rule's id
         routes_rules,
         routes_session,
         routes_operations,
-        routes_onboarding,
     ):
         app.include_router(
             module.router,

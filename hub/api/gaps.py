@@ -33,6 +33,20 @@ _GAPS = (
         r"no responsible person can be reached; telling everybody who has a contact",
         _("no responsible person can be reached; everybody who has a contact is told"),
     ),
+    (
+        r"person (?P<person>\S+) is on leave and has no deputy",
+        _("{person} is on leave and has no deputy"),
+    ),
+    (r"person (?P<person>\S+) has no verified contact", _("{person} has no verified contact")),
+    (
+        r"nobody who is told at once has a verified contact",
+        _("nobody who is told at once has a verified contact"),
+    ),
+    (
+        r"only (?P<present>\d+) of (?P<norm>\d+) on duty at station (?P<station>\S+)",
+        _("only {present} of {norm} on duty at {station}"),
+    ),
+    (r"nobody of the drill's list can be reached", _("nobody of the drill's list can be reached")),
     (r"nobody at all can be reached", _("nobody at all can be reached")),
     (r"no person has the role maintainer", _("no person has the role of a maintainer")),
     (r"person (?P<person>.+) does not exist", _("the person {person} does not exist")),
@@ -69,6 +83,8 @@ def _names(found: Mapping[str, str], called: Called, locale: str) -> dict[str, s
         if kind == "ways"
         else between.join(called("grid", code)[locale] for code in value.split(", "))
         if kind == "places"
+        else value
+        if kind in ("present", "norm")
         else called(kind, value)[locale]
         for kind, value in found.items()
         if kind != "level"

@@ -10,20 +10,25 @@ from typing import Any, Literal, Protocol
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
+from hub.alerts.silences import Silences
 from hub.answering import Answering
+from hub.asking import Asking
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
-from hub.onboarding.service import Onboarding
+from hub.dispatch.routing import Ways
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers
 from hub.rulebook import RuleBook
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.case_queries import CaseQueries
+from hub.stores.contact_checks import ContactChecks
+from hub.stores.duty_checks import DutyChecks
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.photo_store import PhotoStore
 from hub.stores.sessions import Sessions
 from hub.stores.shelving_rows import Shelvings
+from hub.stores.silence_rows import SilenceQueries
 from hub.stores.tokens import Tokens
 
 PartState = Literal["ok", "degraded", "down"]
@@ -95,6 +100,18 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchParts:
+    """Who would be told, what is silent, and what people are asked. `ways` gives how people can be told at this moment."""
+
+    ways: Callable[[], Ways]
+    silences: Silences
+    silence_queries: SilenceQueries
+    contacts: ContactChecks
+    duties: DutyChecks
+    asking: Asking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
     """Everything the API works on. The callables are for any thread and give the present state."""
 
@@ -102,6 +119,7 @@ class ApiParts:
     queries: AlertQueries
     incidents: IncidentQueries
     noise: NoiseQueries
+    dispatch: DispatchParts
     tokens: Tokens
     sessions: Sessions
     registry: Callable[[], Registry]
@@ -119,7 +137,6 @@ class ApiParts:
     notifier: ChangeNotifier
     rules: RuleBook
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
-    onboarding: Onboarding | None = None  # unknown devices; None: they are not claimed through this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (
         None

@@ -13,9 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
-
-from hub.alerts import case_desk, casework, lifecycle, shelf
+from hub.alerts import case_desk, casework, lifecycle, shelf, silences
 from hub.api import complaints as files
 from hub.api.headers import HEADERS
 from hub.api.language import locale_of
@@ -24,6 +22,7 @@ from hub.errors import Complaint, IllegalAction, Unavailable
 from hub.i18n import _, text
 from hub.stores import photo_cleaning
 from hub.telemetry import log
+from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -161,7 +160,13 @@ def no_such_alert() -> Problem:
     return no_such(_("There is no such alert in your grids."), _("Go back to the list of open alerts."))
 
 
-_ACTIONS_REFUSED = {**lifecycle.REFUSALS, **casework.REFUSALS, **case_desk.REFUSALS, **shelf.REFUSALS}
+_ACTIONS_REFUSED = {
+    **lifecycle.REFUSALS,
+    **casework.REFUSALS,
+    **case_desk.REFUSALS,
+    **shelf.REFUSALS,
+    **silences.REFUSALS,
+}
 
 
 def not_your_area() -> Problem:
@@ -246,30 +251,6 @@ def _short_of(complaint: Complaint, locale: str) -> str:
     (told,) = files.told([complaint], locale)
     where = f"{told.file}:{told.line}" if told.line else told.file
     return " ".join(filter(None, (where, told.rule, told.key, told.message)))
-
-
-def bad_claims(complaints: Sequence[Complaint]) -> Problem:
-    return Problem(
-        422,
-        "bad-claims",
-        _("These devices cannot be added"),
-        _("The registry as it would be has mistakes; the first of {n}: {first}"),
-        _("Correct what is named under “complaints”. Nothing was changed."),
-        complaints=complaints,
-        n=str(len(complaints)),
-        first={locale: _short_of(complaints[0], locale) for locale in ("zh-CN", "en")},
-    )
-
-
-def registry_not_writable(why: str) -> Problem:
-    return Problem(
-        409,
-        "registry-not-writable",
-        _("Devices cannot be added from here"),
-        _("The hub could not write to its folder ({why}). Nothing was changed."),
-        _("Change devices.csv where it is kept, or let the hub write to its folder."),
-        why=why,
-    )
 
 
 def changed_meanwhile(version: str) -> Problem:

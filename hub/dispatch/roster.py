@@ -89,6 +89,21 @@ def crew_at(station: Station, wall: int) -> tuple[str, ...]:
     return tuple(who for who in crew if who not in away)
 
 
+def spans(station: Station, from_ms: int, until_ms: int, zone: str) -> list[tuple[int, int, tuple[str, ...]]]:
+    """(from, until, crew) of every stretch of time in which the same people are on duty, to the minute."""
+    found: list[tuple[int, int, tuple[str, ...]]] = []
+    at_ms = from_ms
+    while at_ms < until_ms:
+        crew = on_duty(station, at_ms, zone)
+        following = min(at_ms - at_ms % 60_000 + 60_000, until_ms)
+        if found and found[-1][2] == crew:
+            found[-1] = (found[-1][0], following, crew)
+        else:
+            found.append((at_ms, following, crew))
+        at_ms = following
+    return found
+
+
 def is_away(person: Person, at_ms: int, zone: str) -> bool:
     """Whether `person` is on leave at `at_ms`."""
     if not person.leave:

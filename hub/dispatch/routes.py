@@ -11,7 +11,6 @@ from hub.dispatch.policy import EscalationPolicy, Ladder, Step
 from hub.dispatch.roster import NORM_ON_DUTY, crew_at, is_away, local, wall_minute
 from hub.dispatch.routing import (
     CONSOLE,
-    LAST_RESORT,
     Reached,
     Spot,
     Ways,
@@ -28,6 +27,7 @@ from hub.registry.snapshot import Registry
 HOUR_MS = 3_600_000
 AHEAD_HOURS = 7 * 24
 SHOWN_DEVICES = 5
+_LAST_RESORT = "no responsible person can be reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def _gaps(
         said.insert(0, UNVERIFIED)
     said += _unproven(registry, whole, crew, ways)
     said += _thin(registry, spot, at_ms, zone)
-    return tuple(dict.fromkeys(said)), any(gap.startswith(LAST_RESORT) for gap in said)
+    return tuple(dict.fromkeys(said)), any(gap.startswith(_LAST_RESORT) for gap in said)
 
 
 def _crew(registry: Registry, found: Reached, spot: Spot, at_ms: int, zone: str) -> tuple[Person, ...]:

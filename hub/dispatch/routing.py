@@ -29,7 +29,6 @@ OUTSIDE: tuple[Level, ...] = ("street", "community")
 
 MOST_AID = 5
 """How many of the nearest stations help where a station names none."""
-LAST_RESORT = "no responsible person can be reached"
 HUB_DEVICE = "hub"
 CONSOLE = "console"
 NOBODY = "hub"
@@ -301,9 +300,9 @@ def _anyone(registry: Registry, spot: Spot, at_ms: int, zone: str, ways: Ways, l
     for station in sorted(registry.stations.values(), key=lambda s: (-_nearness(s, spot.grid), s.id)):
         found = _station(registry, station, at_ms, zone, ways, locale)
         if found.somebody:
-            return Reached(found.recipients, (f"{LAST_RESORT}; telling station {station.id}",))
+            return Reached(found.recipients, (f"no responsible person can be reached; telling station {station.id}",))
     found = people_of(registry, tuple(sorted(registry.people)), ways)
-    said = f"{LAST_RESORT}; telling everybody who has a contact"
+    said = "no responsible person can be reached; telling everybody who has a contact"
     return Reached(found.recipients, (said,) if found.somebody else ("nobody at all can be reached",))
 
 

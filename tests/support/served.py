@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -21,12 +21,16 @@ from fastapi import FastAPI
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
+from hub.alerts.silences import Silences
 from hub.answering import Answering
 from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
+from hub.api.parts import DispatchParts
+from hub.asking import Asking
 from hub.clock import Clock
 from hub.dispatch.escalation import StandardPlanner
 from hub.dispatch.links import Links
 from hub.dispatch.policy import load_policy
+from hub.dispatch.routing import Ways
 from hub.errors import ConfigError, Unavailable
 from hub.model.alerts import Role
 from hub.model.rules import ConditionEvent, EventKind, RuleSpec
@@ -36,6 +40,8 @@ from hub.rulebook import RuleBook
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.case_queries import CaseQueries
+from hub.stores.contact_checks import ContactChecks
+from hub.stores.duty_checks import DutyChecks
 from hub.stores.history import LatestValue
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.ledger import Ledger
@@ -47,6 +53,7 @@ from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
 from hub.stores.shelving_rows import Shelvings
+from hub.stores.silence_rows import SilenceQueries
 from hub.stores.tokens import Tokens
 from tests.support.paths import CONFIG
 from tests.support.rule_files import write_rules
@@ -157,6 +164,9 @@ class _Fragile:
         return guarded
 
 
+SERVED_WAYS = Ways(frozenset({"console", "webhook", "siren"}))
+
+
 @cache
 def example_registry() -> Registry:
     return load(CONFIG / "registry")
@@ -198,6 +208,8 @@ def hub_at(
 
     desk = Desk(ledger, StandardPlanner(lambda: known, policy, ZONE), on_change=notifier.changed)
     links = Links(b"a key for the links of tests", "http://127.0.0.1")
+    contacts, duties = ContactChecks(ledger), DutyChecks(ledger)
+    asking = Asking(desk, contacts, duties, AlertQueries(ledger), links, lambda: known, lambda: SERVED_WAYS, clock)
     tokens = Tokens(ledger)
     if small:
         write_rules(folder / "rules")
@@ -225,6 +237,14 @@ def hub_at(
         photos=PhotoStore(folder / "photos"),
         shelf=_Fragile(Shelf(desk), "ledger", away),  # type: ignore[arg-type]
         shelvings=_Fragile(Shelvings(ledger), "ledger", away),  # type: ignore[arg-type]
+        dispatch=DispatchParts(
+            ways=lambda: replace(SERVED_WAYS, proven=contacts.known()),
+            silences=Silences(desk, lambda: known),
+            silence_queries=SilenceQueries(ledger),
+            contacts=contacts,
+            duties=duties,
+            asking=asking,
+        ),
         tokens=_Fragile(tokens, "ledger", away),  # type: ignore[arg-type]
         sessions=_Fragile(Sessions(ledger, tokens), "ledger", away),  # type: ignore[arg-type]
         registry=lambda: known,
