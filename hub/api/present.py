@@ -83,7 +83,7 @@ class Presenter:
             "id", "severity", "alarm_state", "case_state", "live", "test", "rule_id", "quantity", "threshold", "lat", "lon",
             "raised_at_ms", "received_at_ms", "observed_at_ms", "returned_at_ms", "acked_at_ms",
             "on_scene_at_ms", "closed_at_ms", "close_reason", "escalation_level",
-            "occurrences", "change", "chattering", "incident_id", "bundled_until_ms", "quiet", "quiet_until_ms",
+            "occurrences", "change", "chattering", "incident_id", "bundled_until_ms", "drill", "silence_id", "quiet", "quiet_until_ms",
         )  # fmt: skip
         return {name: getattr(alert, name) for name in copied} | {
             "title": Text(zh=alert.title_zh, en=alert.title_en),
@@ -122,7 +122,7 @@ class Presenter:
             from_state=row.from_state,
             to_state=row.to_state,
             detail=dict(row.detail),
-            gaps=[gaps.told(str(gap), self._called) for gap in row.detail.get("gaps") or ()],
+            gaps=[self.gap(str(gap)) for gap in row.detail.get("gaps") or ()],
         )
 
     def _delivery(self, row: DeliveryRow) -> DeliveryOut:
@@ -159,6 +159,10 @@ class Presenter:
         """How the actor `who` is called, by locale."""
         name = self.actor_ref(who).name
         return {"zh-CN": text("zh-CN")(_HUB) if who == HUB else name.zh, "en": _HUB if who == HUB else name.en}
+
+    def gap(self, said: str) -> Text:
+        """Why somebody cannot be told, in both languages."""
+        return gaps.told(said, self._called)
 
     def _called(self, kind: str, known: str) -> dict[str, str]:
         if kind == "person":

@@ -175,6 +175,8 @@ class AlertOut(Wire):
     bundled_until_ms: int | None = Field(
         description="When it is (or was) told in one message with others; null: at once"
     )
+    drill: bool = Field(description="Raised in a drill (演练): told to its list only")
+    silence_id: int | None = Field(description="The silence or drill in which it was raised")
     quiet: Quiet = Field(description="It tells nobody for a time: shelved, or its device is out of service")
     quiet_until_ms: int | None
     change: int
