@@ -11,7 +11,9 @@ from hub.api import problems
 from hub.api.auth import Parts, RulesReader
 from hub.api.wire import Text, Wire
 from hub.i18n import _
+from hub.model.alerts import Actor
 from hub.model.rules import Severity
+from hub.registry.snapshot import Registry
 
 router = APIRouter(prefix="/rules", tags=["rules"])
 
@@ -47,14 +49,17 @@ class ShadowDifferenceOut(Wire):
 
 
 class ShadowOut(Wire):
-    """What the shadow has seen since it began. `trouble`: why it was given up, "" while it runs."""
+    """What the shadow has seen since it began. `trouble`: why it was given up, "" while it runs.
+
+    Differences are those of the reader's grids; the counts of `rules` are of the whole site and name nobody.
+    """
 
     since_ms: int
     at_ms: int
     readings: int
     rules: list[ShadowRuleOut]
     differences: list[ShadowDifferenceOut] = Field(description="Newest first")
-    not_listed: int
+    not_listed: int = Field(description="Further differences: not kept any more, or of grids that are not the reader's")
     trouble: str
 
 
@@ -77,4 +82,14 @@ def shadow(parts: Parts, reader: RulesReader) -> ShadowOut:
         }
         for rule in told["rules"]
     ]
-    return ShadowOut.model_validate({**told, "rules": rules})
+    seen = [one for one in told["differences"] if _may_see(parts.registry(), reader, one["device"])]
+    hidden = len(told["differences"]) - len(seen)
+    more = {"rules": rules, "differences": seen, "not_listed": told["not_listed"] + hidden}
+    return ShadowOut.model_validate({**told, **more})
+
+
+def _may_see(registry: Registry, reader: Actor, device_id: str) -> bool:
+    """A device that has left the registry is of no grid: only those who see everything see it."""
+    device = registry.find(device_id)
+    grid = "" if device is None else device.grid
+    return reader.may_see(grid, registry.station_of_grid.get(grid, "") if grid else "")

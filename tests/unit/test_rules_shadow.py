@@ -279,3 +279,24 @@ def test_the_api_tells_what_the_shadow_has_seen(reader: TestClient) -> None:
     found = reader.get("/api/v1/rules/shadow")
     assert found.status_code == 200, found.text
     assert [rule["id"] for rule in found.json()["rules"]] == ["door-open"]
+
+
+def test_the_api_shows_differences_of_the_readers_own_grids_only(tmp_path: Path) -> None:
+    differences = [
+        {"rule": "door-open", "device": device, "kind": "would have fired", "raised_ms": START, "cleared_ms": None}
+        | {"later_ms": 0, "severity": "P3", "open": True}
+        for device in ("smoke-c1b1-01", "gone-1", "smoke-c4b1-12")
+    ]
+    report = {"since_ms": START, "at_ms": START, "readings": 3, "rules": [], "not_listed": 4, "trouble": ""}
+    (tmp_path / "hub").mkdir()
+    with hub_at(tmp_path / "hub", SteppedClock(START)) as hub:
+        registry = hub.parts.registry()
+        own, other = (registry.find(device).grid for device in ("smoke-c1b1-01", "smoke-c4b1-12"))  # type: ignore[union-attr]
+        assert own != other
+        application = create_app(replace(hub.parts, shadow=lambda: {**report, "differences": differences}))
+        seen = {}
+        for grids in ((own,), ("*",)):
+            client = TestClient(application, headers={"Authorization": f"Bearer {hub.token('officer', grids=grids)}"})
+            found = client.get("/api/v1/rules/shadow").json()
+            seen[grids] = ([one["device"] for one in found["differences"]], found["not_listed"])
+    assert seen == {(own,): (["smoke-c1b1-01"], 6), ("*",): (["smoke-c1b1-01", "gone-1", "smoke-c4b1-12"], 4)}
