@@ -8,11 +8,13 @@ import typer
 
 from hub.cli import (
     alerts,
+    cases,
     audit,
     check,
     decode,
     demo,
     devices,
+    doctor,
     explain,
     journal,
     migrate,
@@ -41,7 +43,9 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     quarantine.register,
     quarantine_replay.register,
     devices.register,
+    doctor.register,
     alerts.register,
+    cases.register,
     audit.register,
     token.register,
     registry.register,

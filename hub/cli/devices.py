@@ -13,7 +13,7 @@ import typer
 from hub.cli.migrate import ConfigFolder, complain, no_ledger_yet
 from hub.cli.payload_text import shown, visible
 from hub.clock import wall_clock
-from hub.errors import ConfigError, Unavailable
+from hub.errors import Unavailable
 
 if TYPE_CHECKING:
     from hub.onboarding.claims import Claim, Claimed
@@ -145,8 +145,7 @@ def _tell(done: Claimed, dry_run: bool) -> None:
 @contextmanager
 def _waiting(config: Path, *, must_exist: bool = True) -> Iterator[tuple[list[UnknownDevice], Registry, Settings]]:
     """The unknown devices of the hub that `config` configures, its registry and settings."""
-    from hub.ingest.codecs.context import CodecContext
-    from hub.ingest.router import Router, Source
+    from hub.cli.understanding import router_for
     from hub.onboarding.unknown import UNKNOWN_DEVICE, decoder, unknown_devices
     from hub.registry.loader import load
     from hub.settings import load_settings
@@ -170,11 +169,7 @@ def _waiting(config: Path, *, must_exist: bool = True) -> Iterator[tuple[list[Un
         complain(str(away))
     finally:
         ledger.close()
-    context = CodecContext(zone=settings.timezone, known=lambda address: address in registry.slot_of_address)
-    try:
-        router = Router([Source(codec=s.codec, root=s.root) for s in settings.sources], context)
-    except KeyError as unknown_codec:
-        raise ConfigError.one("hub.yaml", f"unknown codec {unknown_codec}", key="sources") from None
+    router = router_for(settings, registry)
     yield unknown_devices(rows, registry, decoder(router)), registry, settings
 
 

@@ -33,8 +33,7 @@ def replay(
 
     They are stored at the time they came. What is older than a few minutes rings no bell: alarms among it are listed here.
     """
-    from hub.ingest.codecs.context import CodecContext
-    from hub.ingest.router import Router, Source
+    from hub.cli.understanding import router_for
     from hub.ingest.topics import matches
     from hub.onboarding.replay import Spool, messages_of, read_again
     from hub.onboarding.service import is_understood
@@ -48,8 +47,7 @@ def replay(
     registry = load(config / "registry")
     if missing := no_ledger_yet(settings.ledger_url):
         complain(missing)
-    context = CodecContext(zone=settings.timezone, known=lambda address: address in registry.slot_of_address)
-    router = Router([Source(codec=s.codec, root=s.root) for s in settings.sources], context)
+    router = router_for(settings, registry)
     try:
         ledger = Ledger.open(settings.ledger_url, migrate=False)
     except Unavailable as away:
