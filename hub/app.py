@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from hub import health
 from hub import settings as configuration
+from hub.actuation.actuator import Actuator, World
+from hub.actuation.desk import CommandDesk
+from hub.actuation.table import load_actions
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
@@ -53,6 +56,7 @@ from hub.settings import Settings
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.case_queries import CaseQueries
+from hub.stores.commands import Commands
 from hub.stores.contact_checks import ContactChecks
 from hub.stores.duty_checks import DutyChecks
 from hub.stores.fact_queries import FactQueries
@@ -114,6 +118,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         # -- what the operator wrote: all of it is read before anything opens
         load_rules(folder / "rules", context=load_context(folder, zone=settings.timezone))
         policy = load_policy(folder / "escalation.yaml")
+        actions = load_actions(folder)
         live = LiveRegistry(folder / "registry")
         document = configuration.document_of(folder)
         broker = broker_of(settings)
@@ -199,6 +204,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             starters += [courier.start, timers.start]
             parts["courier"] = lambda: health.of_loops(courier.alive and timers.alive)
 
+        commands = Commands(ledger)
+        actuators: list[Actuator] = []
+
         # -- the pipeline
         intake: Intake | None = None
         answers: Answers | None = None
@@ -252,6 +260,15 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             for loop in knowing:
                 closing.callback(loop.stop)
                 starters.append(loop.start)
+            actuator = Actuator(
+                commands, actions, _world(live, lambda: in_force(), sessions, intake, history, sources), clock
+            )
+            actuators.append(actuator)
+            core.on_readings = actuator.observe
+            closing.callback(notifier.listen(actuator.wake))
+            closing.callback(actuator.loop.stop)
+            starters.append(actuator.loop.start)
+            parts["actuation"] = lambda: health.of_loops(actuator.loop.alive)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
@@ -303,6 +320,14 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     notifier=notifier,
                     rules=book,
                     shadow=shadow,
+                    moving=CommandDesk(
+                        commands,
+                        actions,
+                        lambda: live.current,
+                        queries.one,
+                        clock,
+                        on_change=lambda: _wake_all(actuators),
+                    ),
                     answering=Answering(desk, links, LinkUses(ledger), outbox, queries, lambda: live.current),
                     answers=answers,
                 )
@@ -487,6 +512,42 @@ def _own_work(
         unanswered=asking.unanswered,
     )
     return [facts.loop] if canary is None else [facts.loop, canary.loop]
+
+
+def _world(
+    live: LiveRegistry,
+    in_force: Callable[[], RuleSet],
+    sessions: list[PahoSession],
+    intake: Intake,
+    history: HistoryStore,
+    sources: list[Source],
+) -> World:
+    """What commands to devices need of the rest: the same session as every command, and what the devices have said."""
+
+    def kind_of(rule_id: str) -> str:
+        spec = _spec_of(in_force(), rule_id)
+        return "" if spec is None else spec.kind
+
+    def publish(topic: str, payload: bytes, expires_s: float) -> bool:
+        return bool(sessions) and sessions[-1].publish(topic, payload, timeout_s=0.5, expires_s=expires_s)
+
+    roots: dict[str, list[str]] = {}
+    for source in sources:
+        roots.setdefault(source.codec, []).append(source.root)
+    return World(
+        registry=lambda: live.current,
+        rule_kind=kind_of,
+        ready=lambda: bool(sessions) and sessions[-1].connected,
+        publish=publish,
+        say=intake.say,
+        latest=history.latest,
+        roots=roots,
+    )
+
+
+def _wake_all(actuators: list[Actuator]) -> None:
+    for actuator in actuators:
+        actuator.wake()
 
 
 def _publish(sessions: list[PahoSession], topic: str, payload: bytes) -> bool:

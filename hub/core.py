@@ -19,7 +19,7 @@ from hub.ingest.reader import Reader, Segment
 from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits, Screen
 from hub.loops import Loop
-from hub.model.readings import QuarantineRow
+from hub.model.readings import QuarantineRow, ReadingBatch
 from hub.pipeline import CONSUMER, Pipeline
 from hub.recorder import Recorder
 from hub.registry.live import LiveRegistry
@@ -111,6 +111,7 @@ class Core:
             on_segment=self._recorded,
             shadow=self.shadowing,
         )
+        self.on_readings: Callable[[ReadingBatch], None] = lambda batch: None
         self.on_rejected: Callable[[Sequence[QuarantineRow]], None] = lambda rows: None
         self._pipeline_loop = Loop("pipeline", self._pipeline_step)
         self._history_loop = Loop("history", self.recorder.step)
@@ -154,6 +155,7 @@ class Core:
         self.recorder.save(self.clock())
 
     def _recorded(self, segment: Segment) -> None:
+        self.on_readings(segment.batch)
         self.recorder.hand_over(segment)
         if segment.quarantine:
             self.on_rejected(segment.quarantine)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from hub.actuation.desk import CommandDesk
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
@@ -136,6 +137,7 @@ class ApiParts:
     site: Site
     notifier: ChangeNotifier
     rules: RuleBook
+    moving: CommandDesk | None = None  # commands to devices
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (

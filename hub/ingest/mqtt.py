@@ -214,11 +214,22 @@ class PahoSession:
             self._client.ack(receipt.packet_id, receipt.qos)
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, timeout_s: float = 5.0
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        timeout_s: float = 5.0,
+        expires_s: float | None = None,
     ) -> bool:
         if not self._connected.is_set():
             return False
-        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        properties = None
+        if expires_s is not None and self.broker.version == 5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = max(int(expires_s), 1)
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         try:
             info.wait_for_publish(timeout_s)
         except (RuntimeError, ValueError):

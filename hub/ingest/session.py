@@ -37,9 +37,19 @@ class Session(Protocol):
         """
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, timeout_s: float = 5.0
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        timeout_s: float = 5.0,
+        expires_s: float | None = None,
     ) -> bool:
-        """Publishes and waits for the broker's acknowledgement (QoS 1). False when it did not come in time."""
+        """Publishes and waits for the broker's acknowledgement (QoS 1). False when it did not come in time.
+
+        After `expires_s` the broker keeps it for nobody any more (MQTT 5; older brokers know no expiry).
+        """
 
     @property
     def connected(self) -> bool: ...
