@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from hub import health
 from hub.alerts.desk import Desk
@@ -38,6 +39,8 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.history import AlertEvent, GridStatus, HistoryStore, alert_event, levels
 from hub.stores.journal import Journal
 from hub.telemetry import log
+
+T = TypeVar("T")
 
 _SNAPSHOT_EVERY_MS = 10_000
 _TRIM_EVERY_MS = 60_000
@@ -73,7 +76,7 @@ class Core:
         self._wanted: tuple[RuleSet, Registry] | None = None
         self._snapshot_at_ms = self._trim_at_ms = self._reconciled_at_ms = 0
         self._rules_seen = _stamp(settings.folder)
-        self.config_trouble = self._registry_trouble = ""
+        self.config_trouble = self._rules_trouble = self._registry_trouble = ""
         screen = Screen(
             Limits(
                 past_ms=int(settings.screen.past_days * 86_400_000),
@@ -211,7 +214,10 @@ class Core:
         return _WATCH_EVERY_MS / 1_000
 
     def reload(self) -> None:
-        """Reads registry and rules again: all that can fail first, then one swap between two batches."""
+        """Reads registry and rules again: all that can fail first, then one swap between two batches.
+
+        What is wrong with one of them is complained about, and keeps neither the other nor what is in force from going on.
+        """
         self._reload(registry_too=True)
 
     def reload_rules(self) -> None:
@@ -224,23 +230,16 @@ class Core:
     def _reload(self, *, registry_too: bool) -> None:
         with self._reloading:  # else an older set, loaded more slowly, could come after a newer one
             self._rules_seen = _stamp(self.settings.folder)
-            try:
-                rules = self._load()
-            except ConfigError as wrong:
-                self.config_trouble = _refused(wrong)
-                return
+            wanted = self._wanted
+            in_force = (self.rules if wanted is None else wanted[0], self.live.current)
+            rules, self._rules_trouble = _tried(self._load, in_force[0])
+            registry = in_force[1]
             if registry_too:
-                try:
-                    self.live.reload()
-                except ConfigError as wrong:
-                    self.config_trouble = self._registry_trouble = _refused(wrong)
-                    return
-                self._registry_trouble = ""
-            self.config_trouble = self._registry_trouble
-            registry = self.live.current
-            if found := difference(self.rules, rules, registry):
-                log.info("rules.different", **found.summary())
-            self._wanted = (rules, registry)
+                registry, self._registry_trouble = _tried(self.live.reload, registry)
+            self.config_trouble = self._rules_trouble or self._registry_trouble
+            if rules is not in_force[0] or registry is not in_force[1]:
+                self._wanted = (rules, registry)
+                _tell_difference(self.rules, rules, registry)
 
     # -- for the history ------------------------------------------------------------------------------------------------
 
@@ -355,6 +354,25 @@ def _stamp(folder: Path) -> str:
         return json.dumps([(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files])
     except OSError:
         return ""
+
+
+def _tried(load: Callable[[], T], in_force: T) -> tuple[T, str]:
+    """What `load` returns, or what is in force with the trouble there was: a fault of ours as well as a mistake in a file."""
+    try:
+        return load(), ""
+    except ConfigError as wrong:
+        return in_force, _refused(wrong)
+    except Exception as fault:
+        log.exception("config.failed", effect="the old configuration stays in force")
+        return in_force, f"a fault of the hub, see its log: {fault!r}"
+
+
+def _tell_difference(before: RuleSet, after: RuleSet, registry: Registry) -> None:
+    try:
+        if found := difference(before, after, registry):
+            log.info("rules.different", **found.summary())
+    except Exception:  # for people to read only: the rules are taken over, whatever it is
+        log.exception("rules.difference_failed")
 
 
 def _refused(wrong: ConfigError) -> str:

@@ -17,9 +17,9 @@ M = TypeVar("M", bound="Strict")
 
 
 class Strict(BaseModel):
-    """Base of every configuration model: unknown keys are errors, values are frozen after loading."""
+    """Base of every configuration model: unknown keys are errors, as are numbers that are none (.nan, .inf); values are frozen after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 @dataclass(slots=True)

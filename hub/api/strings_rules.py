@@ -109,6 +109,7 @@ RULES: dict[str, str] = {
     "loses_silenced": _("tells nobody any more"),
     "loses_severity": _("becomes less urgent"),
     "loses_devices": _("leaves devices that it watched"),
+    "loses_limits": _("may speak later or less often"),
     "what_added": _("new"),
     "what_removed": _("removed"),
     "what_changed": _("changed"),

@@ -146,7 +146,7 @@ class RuleChangeOut(Wire):
     restarted: int
     gained: int
     lost: int
-    loses: list[Literal["removed", "disabled", "silenced", "severity", "devices"]]
+    loses: list[Literal["removed", "disabled", "silenced", "severity", "devices", "limits"]]
 
 
 class DifferenceOut(Wire):

@@ -20,6 +20,7 @@ _LOSES = {
     "silenced": "tells nobody any more",
     "severity": "becomes less urgent",
     "devices": "leaves devices that it watched",
+    "limits": "may speak later or less often",
 }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,68 @@ _FIELDS = (
 )
 _MORE = ("responder", "source", "certainty")
 _ABSENT = object()
+
+_MORE_IS_LESS: Final = frozenset(
+    (
+        "above",
+        "at_least",
+        "clear_below",
+        "samples",
+        "hold_s",
+        "rises",
+        "falls",
+        "changes",
+        "min_samples",
+        "min_span_s",
+        "for_s",
+        "times",
+        "more_than",
+        "longer_than_s",
+        "pause_s",
+        "count",
+        "share",
+        "silent_s",
+        "wait_s",
+        "fresh_s",
+        "max_per_h",
+    )
+)
+"""Keys of `when` that, made greater, make a rule speak later or less often."""
+_LESS_IS_LESS: Final = frozenset(
+    (
+        "below",
+        "at_most",
+        "clear_above",
+        "within_s",
+    )
+)
+_OTHER_IS_LESS: Final = frozenset(
+    (
+        "equals",
+        "reaches",
+        "direction",
+        "per",
+        "over_s",
+        "window_s",
+        "to",
+        "from",
+        "unless",
+        "outside",
+        "during",
+        "all",
+        "any",
+        "expect",
+        "after",
+        "area",
+        "kind",
+        "quantity",
+        "tolerance",
+        "idle_at",
+        "method",
+        "sensitivity",
+    )
+)
+"""Keys of which it cannot be told; better a word too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +159,8 @@ class RuleChange:
             found.append("severity")
         if self.reach is not None and self.reach.lost and after.spec.enabled:
             found.append("devices")
+        if any(_less(one, _own_facts(before), _own_facts(after)) for one in self.fields):
+            found.append("limits")
         return tuple(found)
 
 
@@ -125,6 +189,21 @@ class Difference:
         if self.devices is not None:
             found["devices"] = self.devices
         return {key: value for key, value in found.items() if value or key == "devices"}
+
+
+def _less(field: FieldChange, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether with `field` a rule may speak later or less often. What an override leaves out is as in the rule itself."""
+    key = field.key.rsplit("]", 1)[-1].strip(".")
+    name = key.rsplit(".", 1)[-1]
+    if name in _OTHER_IS_LESS:
+        return key.startswith("when") or key in ("kind", "on.quantity")
+    if not key.startswith("when") or name not in _MORE_IS_LESS | _LESS_IS_LESS:
+        return False
+    old = before.get(key) if field.old is None else field.old
+    new = after.get(key) if field.new is None else field.new
+    if not all(isinstance(one, int | float) for one in (old, new)):
+        return True
+    return bool(new > old) if name in _MORE_IS_LESS else bool(new < old)
 
 
 def difference(before: RuleSet, after: RuleSet, registry: Registry | None = None) -> Difference:
@@ -205,8 +284,8 @@ def _reach(before: Rule | None, after: Rule | None, members: Members) -> tuple[R
     old, new = _variants(before, members), _variants(after, members)
     was, will = old[0] >= 0, new[0] >= 0
     both = was & will
-    acts = np.array([[_acts(a) != _acts(b) for b in new[1]] or [False] for a in old[1]] or [[False]])
-    versions = np.array([[a.spec.version != b.spec.version for b in new[1]] or [False] for a in old[1]] or [[False]])
+    acts = _table(old[1], new[1], lambda a, b: _acts(a) != _acts(b))
+    versions = _table(old[1], new[1], lambda a, b: a.spec.version != b.spec.version)
     changed, restarted = (both & table[old[0], new[0]] for table in (acts, versions))
     touched = changed | (was ^ will)
     reach = Reach(
@@ -216,6 +295,14 @@ def _reach(before: Rule | None, after: Rule | None, members: Members) -> tuple[R
         lost=int((was & ~will).sum()),
     )
     return reach, touched
+
+
+def _table(old: Sequence[Rule], new: Sequence[Rule], differ: Callable[[Rule, Rule], bool]) -> NDArray[np.bool_]:
+    """Which variants differ, by number; False for -1, which is none of them, on either side."""
+    table = np.zeros((len(old) + 1, len(new) + 1), bool)
+    for n, a in enumerate(old):
+        table[n, : len(new)] = [differ(a, b) for b in new]
+    return table
 
 
 def _variants(rule: Rule | None, members: Members) -> tuple[NDArray[np.int32], list[Rule]]:

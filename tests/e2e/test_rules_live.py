@@ -106,7 +106,9 @@ def test_rules_are_edited_while_the_hub_runs_and_every_way_in_is_in_the_history(
         assert said[0][0].startswith("cli:")
 
 
-def test_a_broken_registry_keeps_no_rule_from_being_changed_and_goes_on_being_named(config: Path) -> None:
+def test_a_broken_registry_keeps_no_rule_from_being_changed_and_broken_rules_keep_no_device_from_being_added(
+    config: Path,
+) -> None:
     with HubProcess(config) as hub:
         token = hub.token("admin")
         people = config / "registry" / "people.yaml"
@@ -119,6 +121,16 @@ def test_a_broken_registry_keeps_no_rule_from_being_changed_and_goes_on_being_na
         assert "people.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"]
         people.write_text(whole, "utf-8")
         until(lambda: hub.get("/readyz")[1]["parts"]["config"]["state"] == "ok", within_s=10, what=hub.log)
+
+        (config / "rules" / "broken.yaml").write_text("rules:\n\t- id: x\n", "utf-8")
+        until(lambda: "broken.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"], within_s=10, what=hub.log)
+        devices = config / "registry" / "devices.csv"
+        known = devices.read_text("utf-8").splitlines()
+        fields = next(line for line in known if ",smoke_alarm," in line).split(",")
+        fields[0], fields[6] = "new-one", "zigbee2mqtt:zigbee2mqtt/New one"
+        devices.write_text("\n".join([*known, ",".join(fields), ""]), "utf-8")
+        until(lambda: hub.get("/api/v1/devices/new-one", token)[0] == 200, within_s=10, what=hub.log)
+        assert "broken.yaml" in hub.get("/readyz")[1]["parts"]["config"]["detail"]
 
 
 def test_a_calendar_is_taken_over_while_the_hub_runs(config: Path) -> None:

@@ -147,6 +147,8 @@ def test_less_protection_from_a_p1_or_p2_is_said() -> None:
         ("certainty: A", "certainty: A\n    alert: false", ("silenced",)),
         ("P1", "P3", ("severity",)),
         ("quantity: smoke}", "quantity: smoke, place: b2}", ("devices",)),
+        ("equals: true", "equals: false", ("limits",)),
+        ("equals: true", "equals: true, samples: 20", ("limits",)),
         ("Fire", "fire", ()),
         ("equals: true", "equals: true, clear_hold_s: 5", ()),
     ):
@@ -156,6 +158,28 @@ def test_less_protection_from_a_p1_or_p2_is_said() -> None:
     assert only(difference(rules(p3), rules(SMOKE), registry())).loses == ()
     off = SMOKE.replace("certainty: A", "certainty: A\n    enabled: false")
     assert only(difference(rules(off, HOT), rules(HOT))).loses == (), "it protected nobody before"
+
+
+def test_a_limit_further_away_protects_less_and_a_nearer_one_does_not() -> None:
+    for new, lost in (("above: 5500", ("limits",)), ("above: 54", ()), ("above: 55, samples: 2", ("limits",))):
+        assert only(difference(rules(HOT), rules(HOT.replace("above: 55", new)))).loses == lost, new
+    town = registry(device("c-1", "charging_cabinet", place="b1"))
+    for new, lost in ((5500, ("limits",)), (54, ())):
+        over = HOT.replace(
+            "certainty: A", f"certainty: A\n    overrides: [{{scope: {{place: b1}}, when: {{above: {new}}}, why: x}}]"
+        )
+        assert only(difference(rules(HOT), rules(over), town)).loses == lost, new
+
+
+def test_a_rule_with_an_override_may_come_and_go() -> None:
+    town = registry(device("s-1", place="b1"), device("s-2", place="b2"))
+    with_override = SMOKE.replace(
+        "certainty: A", "certainty: A\n    overrides: [{scope: {place: b1}, when: {samples: 2}, why: x}]"
+    )
+    added = only(difference(rules(HOT), rules(HOT, with_override), town))
+    removed = only(difference(rules(HOT, with_override), rules(HOT), town))
+    assert (added.reach.devices, added.reach.gained) == (2, 2)
+    assert (removed.reach.devices, removed.reach.lost) == (2, 2)
 
 
 def test_devices_are_counted_once_and_a_rule_that_is_off_has_none() -> None:
