@@ -6,18 +6,29 @@ offers, to that one alert, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hub.alerts.desk import Desk
+from hub.dispatch import replies
+from hub.dispatch.aliyun import digits_of
 from hub.dispatch.links import Link, LinkAction, Links
+from hub.dispatch.policy import since_ms
+from hub.errors import IllegalAction, NotAllowed, NotFound
 from hub.model.alerts import Actor, Alert, Seen
+from hub.model.deliveries import Delivery, NewDelivery
 from hub.registry.snapshot import Registry
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.link_uses import LinkUses
 from hub.stores.outbox import Outbox
 from hub.telemetry import log
+
+TEXT_WITHIN_MS = 6 * 3_600_000
+"""A text is about the newest notification that its sender was sent, if that is not older than this."""
+
+REASON_BY_TELEPHONE = "误报 (by telephone)"
 
 Why = Literal["unknown", "expired", "used", "outdated", "over", "stranger"]
 """Why a link does nothing: not ours, too old, used before, the alert has fired again, it is closed, its holder left."""
@@ -35,7 +46,11 @@ class Looked:
 
 
 class Answering:
-    """Thread-safe. Raises `Unavailable` while the ledger is away, and what `Desk.act` raises."""
+    """Thread-safe. Raises `Unavailable` while the ledger is away, and what `Desk.act` raises.
+
+    `secrets`: channel → what its gateway signs reports and replies with. `instead`: what is due next when a notification turns
+    out not to have arrived; `wake` then tells the courier.
+    """
 
     def __init__(
         self,
@@ -45,7 +60,12 @@ class Answering:
         outbox: Outbox,
         queries: AlertQueries,
         registry: Callable[[], Registry],
+        *,
+        secrets: Mapping[str, str] | None = None,
+        instead: Callable[[Alert, Delivery, int], Sequence[NewDelivery]] = lambda alert, delivery, now_ms: (),
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        self._secrets, self._instead, self._wake = dict(secrets or {}), instead, wake
         self._desk, self._links, self._uses = desk, links, uses
         self._outbox, self._queries, self._registry = outbox, queries, registry
 
@@ -96,6 +116,75 @@ class Answering:
         self._outbox.read_by(alert_id, actor.id, now_ms)
         log.info("answering.acted", alert=alert_id, action=action, actor=actor.id, via=actor.via)
         return alert
+
+    # -- telephones -----------------------------------------------------------------------------------------------------
+
+    def secret_of(self, channel: str) -> str:
+        """What the gateway of `channel` signs with; "" = its callbacks are not taken."""
+        return self._secrets.get(channel, "")
+
+    def heard(self, channel: str, body: Any, now_ms: int) -> int:
+        """Takes what a gateway reports. Returns how many items were understood; a repeated one changes nothing."""
+        count = 0
+        for said in replies.said_by(channel, body):
+            count += 1
+            if isinstance(said, replies.Text):
+                self._text(channel, said, now_ms)
+            else:
+                self._report(channel, said, now_ms)
+        return count
+
+    def _report(self, channel: str, said: replies.Reached, now_ms: int) -> None:
+        delivery = self._outbox.by_receipt(channel, said.receipt)
+        if delivery is None:
+            log.warning("answering.report_of_nothing", channel=channel)
+            return
+        alert = self._outbox.alert_of(delivery)
+        if said.good:
+            self._outbox.delivered(delivery.id, now_ms)
+            if said.key is not None:
+                self._do(alert, delivery, said.key, "voice", now_ms)
+        elif self._outbox.not_delivered(delivery.id, f"the service reports: {said.reason or 'not delivered'}"):
+            log.warning(
+                "answering.not_delivered", channel=channel, alert=alert.id, delivery=delivery.id, reason=said.reason
+            )
+            following = self._instead(alert, delivery, now_ms) if alert.live else ()
+            if following:
+                self._outbox.add(following, now_ms)
+                self._wake()
+
+    def _text(self, channel: str, said: replies.Text, now_ms: int) -> None:
+        if said.action is None:
+            log.info("answering.unclear_text", channel=channel)
+            return
+        once = f"{channel}:{hashlib.sha256(said.id.encode()).hexdigest()[:24]}" if said.id else ""
+        if once and self._uses.of(once) is not None:
+            return
+
+        def theirs(target: str) -> bool:
+            return digits_of(target) == said.number
+
+        delivery = self._outbox.last_to(channel, theirs, now_ms - TEXT_WITHIN_MS)
+        if delivery is None:
+            log.warning("answering.text_about_nothing", channel=channel)
+            return
+        self._do(self._outbox.alert_of(delivery), delivery, said.action, channel, now_ms)
+        if once:
+            self._uses.note(
+                once, alert_id=delivery.alert_id, action=said.action, recipient=delivery.recipient, now_ms=now_ms
+            )
+
+    def _do(self, alert: Alert, delivery: Delivery, action: LinkAction, via: str, now_ms: int) -> None:
+        """Does what a telephone answered, unless it answered an earlier fire; what the desk refuses is only noted."""
+        actor = self.who(delivery.recipient, alert, via=via)
+        if actor is None or not alert.live or alert.test or delivery.created_at_ms < since_ms(alert):
+            log.warning("answering.too_late", alert=alert.id, action=action, via=via)
+            return
+        reason = REASON_BY_TELEPHONE if action == "false_alarm" else ""
+        try:
+            self.act(alert.id, action, actor, now_ms, reason=reason)
+        except (IllegalAction, NotAllowed, NotFound) as refused:
+            log.warning("answering.refused", alert=alert.id, action=action, via=via, reason=str(refused))
 
     def who(self, recipient: str, alert: Alert, *, via: str) -> Actor | None:
         """The person or station that was told of `alert`, as who acts on it; None when the registry does not know them any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from hub import health
 from hub import settings as configuration
 from hub.actuation.actuator import Actuator, World
@@ -27,7 +29,7 @@ from hub.canary import CODEC as CANARY_CODEC
 from hub.canary import Canary, topic_of
 from hub.clock import Clock, ForwardClock
 from hub.core import Core, Follower, offline_rules
-from hub.dispatch.channels import Channel, Tools, check_channels, known_targets, open_channels
+from hub.dispatch.channels import Channel, Tools, callback_secrets, check_channels, known_targets, open_channels
 from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.links import Links
@@ -328,7 +330,17 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                         clock,
                         on_change=lambda: _wake_all(actuators),
                     ),
-                    answering=Answering(desk, links, LinkUses(ledger), outbox, queries, lambda: live.current),
+                    answering=Answering(
+                        desk,
+                        links,
+                        LinkUses(ledger),
+                        outbox,
+                        queries,
+                        lambda: live.current,
+                        secrets=callback_secrets(configs, os.environ),
+                        instead=planner.instead,
+                        wake=lambda: _wake(couriers),
+                    ),
                     answers=answers,
                 )
             )

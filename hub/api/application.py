@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Depends, FastAPI
+
 from hub.api import (
     filters,
     pages,
@@ -20,6 +21,7 @@ from hub.api import (
     routes_noise,
     routes_operations,
     routes_registry,
+    routes_replies,
     routes_rules,
     routes_session,
     routes_shadow,
@@ -86,6 +88,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.include_router(routes_operations.probes)
     app.include_router(routes_rules.public, prefix="/api/v1")
     app.include_router(routes_links.router)
+    app.include_router(routes_replies.router)
     pages.install(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app

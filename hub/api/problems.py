@@ -13,6 +13,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
 from hub.alerts import case_desk, casework, lifecycle, shelf, silences
 from hub.api import complaints as files
 from hub.api.headers import HEADERS
@@ -22,7 +24,6 @@ from hub.errors import Complaint, IllegalAction, Unavailable
 from hub.i18n import _, text
 from hub.stores import photo_cleaning
 from hub.telemetry import log
-from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 

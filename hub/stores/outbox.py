@@ -21,6 +21,7 @@ from hub.stores.schema import alerts, deliveries, hubs, sends
 
 BEGUN_LEASE_MS = 60_000
 _SENDS_LOCK = 0x67726903
+_MOST_LOOKED_AT = 2_000
 
 _COLUMNS = (
     "id", "alert_id", "transition", "recipient", "channel", "target", "locale", "severity", "due_at_ms", "attempts",
@@ -208,6 +209,40 @@ class Outbox:
     def release_expired(self, now_ms: int) -> int:
         """Puts back what a dead courier had leased or begun. `claim` takes such rows anyway. Returns how many."""
         return self._give_back(deliveries.c.state.in_(_WAITING), deliveries.c.lease_until_ms <= now_ms)
+
+    # -- what telephones report ------------------------------------------------------------------------------------------
+
+    def by_receipt(self, channel: str, receipt: str) -> Delivery | None:
+        """The delivery that a service took under `receipt`; None when there is none (any more)."""
+        statement = select(*(deliveries.c[name] for name in _COLUMNS))
+        statement = statement.where(
+            deliveries.c.channel == channel, deliveries.c.receipt == receipt, deliveries.c.channel.in_(("sms", "voice"))
+        )
+        with self._ledger.read() as connection:
+            row = connection.execute(statement.order_by(_id.desc()).limit(1)).first()
+        return None if row is None else Delivery(**row._mapping)
+
+    def last_to(self, channel: str, is_theirs: Callable[[str], bool], since_ms: int) -> Delivery | None:
+        """The newest delivery about a live alert that a service took for a target that `is_theirs`, not older than `since_ms`."""
+        statement = (
+            select(*(deliveries.c[name] for name in _COLUMNS))
+            .join(alerts, alerts.c.id == deliveries.c.alert_id)
+            .where(
+                alerts.c.live, ~alerts.c.test, deliveries.c.channel == channel, deliveries.c.created_at_ms >= since_ms
+            )
+            .where(deliveries.c.state.in_(("sent", "accepted", "delivered", "read")), deliveries.c.about.is_(None))
+            .order_by(_id.desc())
+            .limit(_MOST_LOOKED_AT)
+        )
+        with self._ledger.read() as connection:
+            rows = connection.execute(statement).all()
+        return next((Delivery(**row._mapping) for row in rows if is_theirs(row.target)), None)
+
+    def not_delivered(self, delivery_id: int, reason: str) -> bool:
+        """The service took it, and reports that it did not reach the telephone. False when more is known already."""
+        with self._ledger.begin() as connection:
+            lost = update(deliveries).where(_id == delivery_id, deliveries.c.state.in_(("sent", "accepted")))
+            return connection.execute(lost.values(state="failed", reason=_short(reason))).rowcount == 1
 
     # -- with other hubs ------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,14 @@ class Ledger:
     """The questions of `FactQueries`, answered from attributes; `away` raises, as a ledger does that cannot be reached."""
 
     def __init__(self) -> None:
-        self.known = {"unattended": [], "confirmed": frozenset(), "false_alarms": {}, "refusals": {}, "told": {}, "failed_commands": ()}
+        self.known = {
+            "unattended": [],
+            "confirmed": frozenset(),
+            "false_alarms": {},
+            "refusals": {},
+            "told": {},
+            "failed_commands": (),
+        }
         self.alerts: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.away = False

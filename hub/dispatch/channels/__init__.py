@@ -25,7 +25,7 @@ from hub.dispatch.channels import (
     wecom_app,
     wecom_robot,
 )
-from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools
+from hub.dispatch.channels.channel import Channel, ChannelConfig, Tools, secret_of
 from hub.documents import Document, check
 from hub.errors import Complaint, ConfigError
 
@@ -103,4 +103,23 @@ def known_targets(configs: Mapping[str, ChannelConfig]) -> dict[str, frozenset[s
     return {name: frozenset() for name in CHANNELS if name not in configs} | known
 
 
-__all__ = ["CHANNELS", "Channel", "Row", "Tools", "check_channels", "known_targets", "open_channels"]
+def callback_secrets(configs: Mapping[str, ChannelConfig], environ: Mapping[str, str]) -> dict[str, str]:
+    """Channel → the secret of its gateway's callbacks, for those that have one."""
+    found = {
+        name: secret_of(config, "callback_secret", environ)
+        for name, config in configs.items()
+        if hasattr(config, "callback_secret_env")
+    }
+    return {name: secret for name, secret in found.items() if secret}
+
+
+__all__ = [
+    "callback_secrets",
+    "CHANNELS",
+    "Channel",
+    "Row",
+    "Tools",
+    "check_channels",
+    "known_targets",
+    "open_channels",
+]

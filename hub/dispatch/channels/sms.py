@@ -45,14 +45,21 @@ class Config(ChannelConfig):
     base_url: BaseUrl = "https://dysmsapi.aliyuncs.com"
     timeout_s: Patience = 5.0
     ca: str = ""
+    callback_secret_env: str = ""  # signs reports and replies; without it they are not taken
+    callback_secret_file: str = ""
 
     @model_validator(mode="after")
     def _one_secret(self) -> Config:
         one_source(self, "access_key_secret")
+        one_source(self, "callback_secret", needed=False)
         return self
 
     def missing(self, environ: Mapping[str, str]) -> list[Missing]:
-        return [*missing_secret(self, "access_key_secret", environ), *missing_authorities(self.ca, ("ca",))]
+        return [
+            *missing_secret(self, "access_key_secret", environ),
+            *missing_secret(self, "callback_secret", environ),
+            *missing_authorities(self.ca, ("ca",)),
+        ]
 
     def wrong_target(self, target: str) -> str:
         return "" if aliyun.digits_of(target) else "a contact by text message is one telephone number"
