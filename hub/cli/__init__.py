@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import (
     alerts,
+    cases,
     audit,
     check,
     decode,
@@ -17,6 +18,7 @@ from hub.cli import (
     explain,
     journal,
     migrate,
+    people,
     profile,
     quarantine,
     quarantine_replay,
@@ -44,9 +46,11 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     devices.register,
     doctor.register,
     alerts.register,
+    cases.register,
     audit.register,
     token.register,
     registry.register,
+    people.register,
     routes.register,
     rules.register,
     explain.register,
