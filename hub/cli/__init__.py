@@ -8,7 +8,6 @@ import typer
 
 from hub.cli import (
     alerts,
-    cases,
     audit,
     check,
     decode,
@@ -46,7 +45,6 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     devices.register,
     doctor.register,
     alerts.register,
-    cases.register,
     audit.register,
     token.register,
     registry.register,

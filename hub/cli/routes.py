@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from hub.cli.instants import instant, local
-from hub.cli.migrate import ConfigFolder, complain
+from hub.cli.migrate import ConfigFolder, complain, no_ledger_yet
 from hub.clock import now_ms
+from hub.errors import ConfigError, Unavailable
 
 if TYPE_CHECKING:
     from hub.dispatch.policy import EscalationPolicy
@@ -124,10 +125,28 @@ def _given(config: Path) -> Given:
 
     settings = load_settings(config)
     configs, _ = check_channels(settings.channels, document_of(config))
-    ways = Ways(frozenset(CHANNELS), known_targets(configs))
+    ways = Ways(frozenset(CHANNELS), known_targets(configs), _proven(settings.ledger_url))
     return Given(
         load(config / "registry"), load_policy(config / "escalation.yaml"), settings.timezone, settings.locale, ways
     )
+
+
+def _proven(url: str) -> frozenset[tuple[str, str, str]]:
+    """The contacts by which tests were answered; none where there is no ledger yet, or it is away (and that is said)."""
+    from hub.stores.contact_checks import ContactChecks
+    from hub.stores.ledger import Ledger
+
+    if no_ledger_yet(url):
+        return frozenset()
+    try:
+        ledger = Ledger.open(url, migrate=False)
+    except (Unavailable, ConfigError) as away:
+        typer.echo(f"{away}: contacts that were verified by a test count as not verified", err=True)
+        return frozenset()
+    try:
+        return ContactChecks(ledger).proven()
+    finally:
+        ledger.close()
 
 
 def _print_route(console: Any, found: Route, given: Given) -> None:
