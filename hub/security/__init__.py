@@ -1,0 +1,1 @@
+"""Who may speak at the broker: credentials of nodes, and the files by which mosquitto knows them."""
