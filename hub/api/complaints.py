@@ -21,16 +21,8 @@ _SAID = (
     (r"not UTF-8 at byte (?P<at>\d+)", _("not UTF-8 at byte {at}")),
     (r"not valid YAML: (?P<why>.+)", _("not valid YAML: {why}")),
     (r"nested deeper than (?P<n>\d+) levels", _("nested deeper than {n} levels")),
-    (r"unknown rule kind (?P<kind>'[^']*'); known: (?P<known>.+)", _("unknown rule kind {kind}; known: {known}")),
-    (
-        r"unknown rule kind (?P<kind>'[^']*'); known: (?P<known>.+?) \(found (?P<found>.+)\)",
-        _("unknown rule kind {kind}; known: {known}"),
-    ),
-    (
-        r"unknown device kind (?P<kind>'[^']*'); did you mean (?P<near>'[^']*')\?(?: \(found .+\))?",
-        _("unknown device kind {kind}; did you mean {near}?"),
-    ),
-    (r"unknown device kind (?P<kind>'[^']*')(?: \(found .+\))?", _("unknown device kind {kind}")),
+    (r"unknown rule kind (?P<kind>'[^']*')", _("unknown rule kind {kind}")),
+    (r"unknown device kind (?P<kind>'[^']*')", _("unknown device kind {kind}")),
     (r"unknown quantity (?P<quantity>'[^']*')", _("unknown quantity {quantity}")),
     (r"a rule of kind (?P<kind>\S+) takes no quantity", _("a rule of kind {kind} takes no quantity")),
     (r"a rule with this id exists already", _("a rule with this id exists already")),
@@ -56,6 +48,11 @@ _SAID = (
     (r"expected true or false, found (?P<found>.+)", _("expected true or false, found {found}")),
     (r"expected a text, found (?P<found>.+)", _("expected a text, found {found}")),
     (r"expected a list, found (?P<found>.+)", _("expected a list, found {found}")),
+    (r"expected a text or a list, found (?P<found>.+)", _("expected a text or a list, found {found}")),
+    (
+        r"'(?P<given>[-+0-9_]+)' has a zero in front: YAML reads it to the base of 8",
+        _("'{given}' has a zero in front: YAML reads it to the base of 8"),
+    ),
     (
         r"string should match pattern .+ \(found (?P<found>.+)\)",
         _("has a form or characters that are not allowed here (found {found})"),
@@ -103,6 +100,23 @@ _SAID = (
     (r"only 'rules' stands at the top", _("only 'rules' stands at the top")),
     (r"see hub/model/quantities\.py for the table", _("see hub/model/quantities.py for the table")),
     (r"see the example in config/", _("see the example in config/")),
+    (r"see docs/glossary\.md for the kinds of device", _("see docs/glossary.md for the kinds of device")),
+    (r"write keys and values: (?P<keys>.+)", _("write keys and values: {keys}")),
+    (
+        r"write a number; without quotes, yes and on are read as true, no and off as false",
+        _("write a number; without quotes, yes and on are read as true, no and off as false"),
+    ),
+    (r"put it in quotes: (?P<given>.+)", _("put it in quotes: {given}")),
+    (
+        r"write (?P<number>[-+0-9_]+), or (?P<given>\"[^\"]+\") in quotes if it is a text",
+        _("write {number}, or {given} in quotes if it is a text"),
+    ),
+    (r"write it in milliseconds: (?P<number>\S+)", _("write it in milliseconds: {number}")),
+    (r"write it in seconds: (?P<number>\S+)", _("write it in seconds: {number}")),
+    (r"write it in minutes: (?P<number>\S+)", _("write it in minutes: {number}")),
+    (r"write it in hours: (?P<number>\S+)", _("write it in hours: {number}")),
+    (r"write it in days: (?P<number>\S+)", _("write it in days: {number}")),
+    (r"begin each rule with '- id: …'", _("begin each rule with '- id: …'")),
     (r"give device, place, tag, model or device_kind", _("give device, place, tag, model or device_kind")),
 )
 _KNOWN = tuple((re.compile(pattern, re.S), message) for pattern, message in _SAID)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from hub.documents import Strict
+from hub.documents import Strict, near
 from hub.model.rules import Severity
 from hub.registry.kinds import DEVICE_KINDS
 from hub.rules.kinds import KINDS
@@ -84,8 +83,8 @@ class InhibitEntry(Strict):
 def _known_device_kinds(value: Several) -> Several:
     for kind in names_in(value):
         if kind not in DEVICE_KINDS and kind != "*":
-            near = difflib.get_close_matches(kind, DEVICE_KINDS, n=1)
-            raise ValueError(f"unknown device kind {kind!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            remedy = near(kind, DEVICE_KINDS, "see docs/glossary.md for the kinds of device")
+            raise ValueError(f"unknown device kind {kind!r} → {remedy}")
     return value
 
 
@@ -115,5 +114,6 @@ class RuleEntry(Strict):
     @classmethod
     def _known_kind(cls, value: str) -> str:
         if value not in KINDS:
-            raise ValueError(f"unknown rule kind {value!r}; known: {', '.join(KINDS)}")
+            remedy = near(value, KINDS, f"use {', '.join(KINDS)}")
+            raise ValueError(f"unknown rule kind {value!r} → {remedy}")
         return value

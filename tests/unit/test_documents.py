@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import weakref
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 import yaml
+from pydantic import Field
 
 from hub import documents
 
@@ -89,3 +91,66 @@ def test_nothing_of_a_document_is_kept_after_it_was_read(monkeypatch: pytest.Mon
     documents.parse("a: 1\nb: 2.5\nc: 2024-01-31\n", "x.yaml")
     gc.collect()
     assert [ref() for ref in kept] == [None, None, None]
+
+
+class Inner(documents.Strict):
+    level: str
+    parent: str = ""
+
+
+class Outer(documents.Strict):
+    above: float | None = Field(None, gt=0)
+    equals: bool | str | None = None
+    hold_s: int = 0
+    window_h: float = 1.0
+    kind: Literal["threshold", "offline"] = "offline"
+    place: str | list[str] = []
+    inner: list[Inner] = []
+    named: dict[str, Inner] = {}
+    quiet: list[str | Inner] = []
+
+
+def complaints_of(text: str) -> list[str]:
+    document, wrong = documents.parse(text, "x.yaml")
+    assert document is not None
+    return [f"{c.key}: {c.message} → {c.remedy}" for c in [*wrong, *documents.check(Outer, document)[1]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("above: yes", "above: expected a number, found True → write a number; without quotes, yes and on are read as true, no and off as false"),
+        ("window_h: off", "window_h: expected a number, found False → write a number; without quotes, yes and on are read as true, no and off as false"),
+        ("hold_s: true", "hold_s: expected a whole number, found True → write a number; without quotes, yes and on are read as true, no and off as false"),
+        ("hold_s: 0120", "hold_s: '0120' has a zero in front: YAML reads it to the base of 8 → write 120, or \"0120\" in quotes if it is a text"),
+        ("above: -007", "above: '-007' has a zero in front: YAML reads it to the base of 8 → write -7, or \"-007\" in quotes if it is a text"),
+        ("hold_s: 2m", "hold_s: expected a whole number, found '2m' → write it in seconds: 120"),
+        ("window_h: 90min", "window_h: expected a number, found '90min' → write it in hours: 1.5"),
+        ("above: 2m", "above: expected a number, found '2m' → correct the value"),
+        ("kind: treshold", "kind: 'treshold' is not known here → did you mean 'threshold'?"),
+        ("kind: x", "kind: 'x' is not known here → use 'threshold' or 'offline'"),
+        ("place: 440399001001", 'place: expected a text or a list, found 440399001001 → put it in quotes: "440399001001"'),
+        ("place: [a, 440399001001]", 'place.1: expected a text, found 440399001001 → put it in quotes: "440399001001"'),
+        ("place: 0440", "place: '0440' has a zero in front: YAML reads it to the base of 8 → write 440, or \"0440\" in quotes if it is a text"),
+        ("quiet: [{levl: a}]", "quiet.0.level: this key is missing → add 'level'"),
+        ("inner: [x]", "inner.0: expected keys and values, found 'x' → write keys and values: level: …"),
+        ("named: [x]", "named: expected keys and values, found a list → write each under its name: name: {level: …}"),
+        ("[x]", ": expected keys and values, found a list → write keys and values: above: …, equals: …, hold_s: …, window_h: …, kind: …"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_read_as_it_looks_is_refused_with_what_to_write(text: str, complaint: str) -> None:
+    assert complaints_of(text)[0] == complaint
+
+
+@pytest.mark.parametrize("text", ["above: yes", "hold_s: 0120", "place: 440399001001", "place: 0440", "named: [x]"])
+def test_one_mistake_is_one_complaint(text: str) -> None:
+    assert len(complaints_of(text)) == 1
+
+
+def test_plain_numbers_switches_and_quoted_digits_are_read_as_before() -> None:
+    document, wrong = documents.parse('{above: 1, equals: yes, hold_s: 0, window_h: 0.5, place: "0440"}', "x.yaml")
+    assert document is not None
+    read, more = documents.check(Outer, document)
+    assert (wrong, more) == ([], [])
+    assert read is not None
+    assert (read.above, read.equals, read.hold_s, read.window_h, read.place) == (1.0, True, 0, 0.5, "0440")
