@@ -62,6 +62,7 @@ from hub.stores.commands import Commands
 from hub.stores.contact_checks import ContactChecks
 from hub.stores.duty_checks import DutyChecks
 from hub.stores.fact_queries import FactQueries
+from hub.stores.figure_queries import FigureQueries
 from hub.stores.history import HistoryStore
 from hub.stores.history_embedded import EmbeddedHistory
 from hub.stores.incident_queries import IncidentQueries
@@ -322,6 +323,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                     notifier=notifier,
                     rules=book,
                     shadow=shadow,
+                    figures=FigureQueries(ledger),
                     moving=CommandDesk(
                         commands,
                         actions,

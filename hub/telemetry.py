@@ -60,6 +60,28 @@ COMMAND_ANSWER = Histogram(
     ["action"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
 )
+MTTA = Gauge("gridhub_mtta_seconds", "Mean time from an alarm to its acknowledgement", ["window", "severity"])
+MTTR = Gauge("gridhub_mttr_seconds", "Mean time from an alarm to its close", ["window", "severity"])
+ALERTS_SHARE = Gauge("gridhub_alerts_share", "Share of a severity in all alerts", ["window", "severity"])
+LIMIT_KEPT = Gauge(
+    "gridhub_limit_kept_ratio",
+    "P1 acknowledged in 60 s, on scene in 180 s, a second person in 300 s",
+    ["window", "limit"],
+)
+CASES_CLOSED = Gauge("gridhub_cases_closed_ratio", "Closed of the cases that were filed", ["window"])
+CASES_ON_TIME = Gauge("gridhub_cases_on_time_ratio", "Closed by their limit, of the cases that are due", ["window"])
+PERSON_ALARMS = Gauge(
+    "gridhub_person_alarms_per_10min",
+    "Alarms that one recipient was told of: the most on average, and at once",
+    ["window", "figure"],
+)
+PERSON_FLOOD = Gauge(
+    "gridhub_person_flood_ratio", "Share of the time that the most flooded recipient was in a flood", ["window"]
+)
+FALSE_ALARM_RATE = Gauge(
+    "gridhub_false_alarms_per_detector_year", "Confirmed false fire alarms per detector, last 12 months"
+)
+ALERTS_CHATTERING = Gauge("gridhub_alerts_chattering", "Open alerts that flap")
 MQTT_CONNECTED = Gauge("gridhub_mqtt_connected", "1 while the session is connected", ["lane"])
 
 

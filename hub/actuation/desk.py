@@ -68,13 +68,13 @@ class CommandDesk:
         _reasoned(reason)
         if not alert.live:
             raise IllegalAction(
-                _("the alarm is over"), remedy=_("nothing moves without an alarm that holds"), code="alarm-over"
+                _("the alarm is over"), remedy=_("nothing moves without an alarm that holds"), code="command-alarm-over"
             )
         if ground_of(action, alert.rule_id) is None:
             raise IllegalAction(
                 _("this action does not belong to this alarm"),
                 remedy=_("choose one that names the alarm's rule"),
-                code="other-alarm",
+                code="command-other-alarm",
             )
         registry, now_ms = self._registry(), self._clock()
         devices = [registry.find(one) for one in action.devices if device_id in ("", one)]
@@ -84,7 +84,7 @@ class CommandDesk:
             raise IllegalAction(
                 _("this action moves no such device near this alarm"),
                 remedy=_("choose a device that the action names, in the same area, and in yours"),
-                code="no-device",
+                code="command-no-device",
             )
         cause = f"{alert.id}:{alert.occurrences}:{actor.id}:{now_ms}"
         plan = [ordered(action, alert, one, registry, actor, now_ms, cause) for one in mine]
@@ -121,7 +121,7 @@ class CommandDesk:
             )
         if not now_ms < until_ms <= now_ms + LONGEST_BAN_MS:
             raise IllegalAction(
-                _("the end must lie ahead, at the longest 30 days"), remedy=_("give another time"), code="wrong-time"
+                _("the end must lie ahead, at the longest 30 days"), remedy=_("give another time"), code="command-ban-time"
             )
         return self.commands.ban(
             Ban(
@@ -148,7 +148,7 @@ class CommandDesk:
         _permitted(actor)
         lifted = self.commands.lift(ban_id, actor.id, now_ms)
         if lifted is None:
-            raise IllegalAction(_("the ban is over already"), remedy=_("nothing is left to do"), code="ban-over")
+            raise IllegalAction(_("the ban is over already"), remedy=_("nothing is left to do"), code="command-ban-over")
         self._on_change()
         return lifted
 
@@ -180,7 +180,7 @@ class CommandDesk:
             raise IllegalAction(
                 _("the command has left, is over, or its alarm is"),
                 remedy=_("look at its state; ask for a new one while the alarm holds"),
-                code="too-late",
+                code="command-too-late",
             )
         self._on_change()
         return done[0]
@@ -215,14 +215,14 @@ def _permitted(actor: Actor) -> None:
         raise NotAllowed(
             f"the role {actor.role} moves nothing",
             remedy=f"use one of the roles {', '.join(MOVING)}",
-            code="wrong-role",
+            code="command-wrong-role",
         )
 
 
 def _reasoned(reason: str) -> None:
     if not reason.strip():
         raise IllegalAction(
-            _("a reason is needed"), remedy=_("say in a few words why; it stays in the record"), code="reason-missing"
+            _("a reason is needed"), remedy=_("say in a few words why; it stays in the record"), code="command-reason-missing"
         )
 
 

@@ -14,8 +14,10 @@ from hub.api import (
     routes_alerts,
     routes_board,
     routes_cases,
+    routes_commands,
     routes_dispatch,
     routes_explain,
+    routes_figures,
     routes_incidents,
     routes_links,
     routes_noise,
@@ -55,6 +57,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.failures = FailureLimit()
+    app.state.gauges = routes_figures.Gauges()
 
     def write_out(alerts: Sequence[Alert]) -> list[AlertOut]:
         present = presenter_of(parts)
@@ -77,6 +80,8 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_shadow,  # before routes_rules: /rules/shadow is no rule's id
         routes_rules,
         routes_session,
+        routes_commands,
+        routes_figures,
         routes_operations,
     ):
         app.include_router(

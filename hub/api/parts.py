@@ -24,6 +24,7 @@ from hub.stores.alert_queries import AlertQueries
 from hub.stores.case_queries import CaseQueries
 from hub.stores.contact_checks import ContactChecks
 from hub.stores.duty_checks import DutyChecks
+from hub.stores.figure_queries import FigureQueries
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.noise_queries import NoiseQueries
 from hub.stores.photo_store import PhotoStore
@@ -138,6 +139,7 @@ class ApiParts:
     notifier: ChangeNotifier
     rules: RuleBook
     moving: CommandDesk | None = None  # commands to devices
+    figures: FigureQueries | None = None
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (

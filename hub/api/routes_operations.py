@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from hub.api.auth import Parts, QuarantineReader
@@ -48,7 +48,8 @@ def ready(parts: ApiParts) -> Ready:
     summary="Prometheus metrics",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics(parts: Parts) -> Response:
+def metrics(request: Request, parts: Parts) -> Response:
+    request.app.state.gauges.renew(parts)
     try:
         counts = parts.queries.open_counts()
         stale: float = parts.noise.stale_count(parts.clock())

@@ -44,6 +44,17 @@ OPERATIONS = {
     ("GET", f"{API}/rules/shadow"),
     ("GET", f"{API}/incidents"),
     ("GET", f"{API}/incidents/{{incident_id}}"),
+    ("GET", f"{API}/actions"),
+    ("POST", f"{API}/actions/{{action_id}}/order"),
+    ("POST", f"{API}/actions/{{action_id}}/test"),
+    ("GET", f"{API}/commands"),
+    ("GET", f"{API}/commands/{{command_id}}"),
+    ("POST", f"{API}/commands/{{command_id}}/approve"),
+    ("POST", f"{API}/commands/{{command_id}}/forbid"),
+    ("GET", f"{API}/command-bans"),
+    ("POST", f"{API}/command-bans"),
+    ("DELETE", f"{API}/command-bans/{{ban_id}}"),
+    ("GET", f"{API}/figures"),
     ("GET", f"{API}/me"),
     ("POST", f"{API}/session"),
     ("DELETE", f"{API}/session"),
@@ -62,7 +73,11 @@ OPERATIONS = {
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 }
-NAMES_MUST_EXIST = {f"{API}/alerts", f"{API}/devices"}  # a filter by an unknown station is 422: no schema can say that
+NAMES_MUST_EXIST = {
+    f"{API}/alerts",
+    f"{API}/devices",
+    f"{API}/figures",
+}  # a filter by an unknown station is 422: no schema can say that
 RULES_MUST_MAKE_SENSE = {f"{API}/rules/files/{{name}}", f"{API}/rules/rollback"}  # and start from their version
 ENDLESS = {("GET", f"{API}/stream")}  # see test_api_stream.py
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from hub.actuation.desk import CommandDesk
+from hub.actuation.table import load_actions
 from hub.alerts.case_desk import CaseDesk
 from hub.alerts.desk import Desk
 from hub.alerts.shelf import Shelf
@@ -40,8 +42,10 @@ from hub.rulebook import RuleBook
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.stores.alert_queries import AlertQueries
 from hub.stores.case_queries import CaseQueries
+from hub.stores.commands import Commands
 from hub.stores.contact_checks import ContactChecks
 from hub.stores.duty_checks import DutyChecks
+from hub.stores.figure_queries import FigureQueries
 from hub.stores.history import LatestValue
 from hub.stores.incident_queries import IncidentQueries
 from hub.stores.ledger import Ledger
@@ -227,6 +231,8 @@ def hub_at(
     runs.reload()
     if small:
         book.step()  # begins the history, which a hub does a second after its start
+    actions = load_actions(CONFIG)
+    moving = CommandDesk(Commands(ledger), actions, lambda: known, AlertQueries(ledger).one, clock)
     parts = ApiParts(
         desk=_Fragile(desk, "ledger", away),  # type: ignore[arg-type]
         queries=_Fragile(AlertQueries(ledger), "ledger", away),  # type: ignore[arg-type]
@@ -256,6 +262,8 @@ def hub_at(
         site=Site(name="金桂街道", zone=ZONE, locale="zh-CN", public_url="http://127.0.0.1"),
         notifier=notifier,
         rules=book,
+        moving=_Fragile(moving, "ledger", away),  # type: ignore[arg-type]
+        figures=_Fragile(FigureQueries(ledger), "ledger", away),  # type: ignore[arg-type]
         answering=Answering(desk, links, LinkUses(ledger), Outbox(ledger), AlertQueries(ledger), lambda: known),
     )
     try:
