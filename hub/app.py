@@ -45,7 +45,11 @@ from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
+from hub.model.readings import QuarantineRow, Reject
 from hub.model.rules import RuleSpec
+from hub.onboarding.rejections import Rejections
+from hub.onboarding.replay import Replays, Spool
+from hub.onboarding.service import Onboarding
 from hub.pipeline import Pipeline
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
@@ -74,6 +78,7 @@ from hub.stores.noise_queries import NoiseQueries
 from hub.stores.outbox import Outbox
 from hub.stores.owner_name import OwnerName
 from hub.stores.photo_store import PhotoStore
+from hub.stores.quarantine_queries import QuarantineQueries
 from hub.stores.rule_files import RuleFiles
 from hub.stores.rule_versions import RuleVersions
 from hub.stores.sessions import Sessions
@@ -211,6 +216,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         actuators: list[Actuator] = []
 
         # -- the pipeline
+        spool = Spool(settings.data / "replay")
+        kept: list[Journal] = []  # where messages can be read again, in a process that has the journal
         intake: Intake | None = None
         answers: Answers | None = None
         pipeline: Pipeline | None = None
@@ -218,6 +225,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         if "ingest" in roles:
             journal = Journal.open(settings.journal_folder, _journal_config(settings))
             closing.callback(journal.close)
+            kept.append(journal)
             intake = Intake(
                 journal,
                 clock,
@@ -260,6 +268,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 closing.callback(session.stop)
             starters += [intake.start, core.start, history_of_rules.start, *(s.start for s in sessions)]
             knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock, asking)
+            rejections = _rejections(sources, context, sessions, clock)
+            core.on_rejected = rejections.take
+            knowing += [rejections.loop, Replays(spool, intake.take, clock).loop]
             for loop in knowing:
                 closing.callback(loop.stop)
                 starters.append(loop.start)
@@ -344,6 +355,15 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                         wake=lambda: _wake(couriers),
                     ),
                     answers=answers,
+                    onboarding=Onboarding(
+                        folder / "registry",
+                        QuarantineQueries(ledger),
+                        Router(sources, context),
+                        lambda: live.current,
+                        spool=spool,
+                        journal=lambda: kept[0] if kept else None,
+                        reload=reload,
+                    ),
                 )
             )
     except BaseException:
@@ -369,6 +389,20 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         _start=start,
         _closing=closing,
     )
+
+
+def _rejections(
+    sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock
+) -> Rejections:
+    """Who tells native devices what was wrong with their messages."""
+    router = Router(sources, context)  # of its own: it decodes in another thread
+
+    def field_of(row: QuarantineRow) -> str:
+        said = router.decode(row.topic, row.payload, received_at_ms=row.last_at_ms, retained=False)
+        return said.field if isinstance(said, Reject) else ""
+
+    roots = [source.root for source in sources if source.codec == CANARY_CODEC]
+    return Rejections(roots, lambda to, body: _publish(sessions, to, body), clock, field_of=field_of)
 
 
 def _answers(

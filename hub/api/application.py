@@ -21,6 +21,7 @@ from hub.api import (
     routes_incidents,
     routes_links,
     routes_noise,
+    routes_onboarding,
     routes_operations,
     routes_registry,
     routes_replies,
@@ -83,6 +84,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_commands,
         routes_figures,
         routes_operations,
+        routes_onboarding,
     ):
         app.include_router(
             module.router,

@@ -17,6 +17,7 @@ from hub.asking import Asking
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
 from hub.dispatch.routing import Ways
+from hub.onboarding.service import Onboarding
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers
 from hub.rulebook import RuleBook
@@ -141,6 +142,7 @@ class ApiParts:
     moving: CommandDesk | None = None  # commands to devices
     figures: FigureQueries | None = None
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
+    onboarding: Onboarding | None = None  # unknown devices; None: they are not claimed through this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process
     shadow: Callable[[], Mapping[str, Any] | None] = lambda: (
         None

@@ -254,6 +254,30 @@ def _short_of(complaint: Complaint, locale: str) -> str:
     return " ".join(filter(None, (where, told.rule, told.key, told.message)))
 
 
+def bad_claims(complaints: Sequence[Complaint]) -> Problem:
+    return Problem(
+        422,
+        "bad-claims",
+        _("These devices cannot be added"),
+        _("The registry as it would be has mistakes; the first of {n}: {first}"),
+        _("Correct what is named under “complaints”. Nothing was changed."),
+        complaints=complaints,
+        n=str(len(complaints)),
+        first={locale: _short_of(complaints[0], locale) for locale in ("zh-CN", "en")},
+    )
+
+
+def registry_not_writable(why: str) -> Problem:
+    return Problem(
+        409,
+        "registry-not-writable",
+        _("Devices cannot be added from here"),
+        _("The hub could not write to its folder ({why}). Nothing was changed."),
+        _("Change devices.csv where it is kept, or let the hub write to its folder."),
+        why=why,
+    )
+
+
 def changed_meanwhile(version: str) -> Problem:
     return Problem(
         412,
