@@ -117,6 +117,14 @@ class Answering:
         log.info("answering.acted", alert=alert_id, action=action, actor=actor.id, via=actor.via)
         return alert
 
+    def saw(self, alert: Alert, actor: Actor, now_ms: int) -> None:
+        """`actor` has opened the alert: what they, or the stations that they work for, were sent of it is read."""
+        if actor.role not in ("grid_worker", "station"):
+            return
+        for recipient in (actor.id, *(s for s in actor.stations if s != "*" and actor.role == "station")):
+            if self._outbox.has_unread(alert.id, recipient):
+                self._outbox.read_by(alert.id, recipient, now_ms)
+
     # -- telephones -----------------------------------------------------------------------------------------------------
 
     def secret_of(self, channel: str) -> str:

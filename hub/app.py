@@ -25,6 +25,8 @@ from hub.answering import Answering
 from hub.api.application import create_app
 from hub.api.parts import ApiParts, ChangeNotifier, DispatchParts, PartHealth, Site
 from hub.asking import Asking
+from hub.audit.report import Accounts
+from hub.audit.self_audit import Audited
 from hub.canary import CODEC as CANARY_CODEC
 from hub.canary import Canary, topic_of
 from hub.clock import Clock, ForwardClock
@@ -50,7 +52,8 @@ from hub.model.rules import RuleSpec
 from hub.onboarding.rejections import Rejections
 from hub.onboarding.replay import Replays, Spool
 from hub.onboarding.service import Onboarding
-from hub.pipeline import Pipeline
+from hub.pipeline import CONSUMER, Pipeline
+from hub.proof import prove
 from hub.registry.live import LiveRegistry
 from hub.registry.snapshot import Registry
 from hub.replay.answers import Answers, InForce, rules_at
@@ -59,8 +62,10 @@ from hub.rulebook import RuleBook
 from hub.rules.calendar_file import load_context
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.settings import Settings
+from hub.stores.account_queries import AccountQueries
 from hub.stores.alert_figures import AlertFigures
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.audit_log import AuditLog
 from hub.stores.case_queries import CaseQueries
 from hub.stores.commands import Commands
 from hub.stores.contact_checks import ContactChecks
@@ -222,6 +227,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         answers: Answers | None = None
         pipeline: Pipeline | None = None
         reload: Callable[[], None] = lambda: None  # noqa: E731  # replaced below where there is something to reload
+        seen_last: Callable[[], Audited | None] = lambda: None  # noqa: E731  # likewise
         if "ingest" in roles:
             journal = Journal.open(settings.journal_folder, _journal_config(settings))
             closing.callback(journal.close)
@@ -283,6 +289,28 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             closing.callback(actuator.loop.stop)
             starters.append(actuator.loop.start)
             parts["actuation"] = lambda: health.of_loops(actuator.loop.alive)
+            proof = prove(
+                settings,
+                document,
+                accounts=AccountQueries(ledger),
+                audit_log=AuditLog(ledger),
+                registry=lambda: live.current,
+                rules=in_force,
+                journal=journal,
+                position=desk.position_of(CONSUMER),
+                decode=Router(sources, context).decode,
+                native=next((source.root for source in sources if source.codec == CANARY_CODEC), None),
+                publish=lambda topic, body: _publish(sessions, topic, body),
+                parts=parts,
+                clock=clock,
+            )
+            for loop in proof.loops:
+                closing.callback(loop.stop)
+                starters.append(loop.start)
+            closing.callback(proof.close)
+            audited = proof.audit
+            seen_last = lambda: audited.last  # noqa: E731
+            parts["self-audit"] = lambda: health.of_self_audit(audited.trouble, alive=audited.loop.alive)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
         else:
@@ -343,6 +371,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                         clock,
                         on_change=lambda: _wake_all(actuators),
                     ),
+                    audited=lambda: seen_last(),
+                    proof=Accounts(AccountQueries(ledger), AuditLog(ledger)),
                     answering=Answering(
                         desk,
                         links,
@@ -391,9 +421,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
     )
 
 
-def _rejections(
-    sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock
-) -> Rejections:
+def _rejections(sources: list[Source], context: CodecContext, sessions: list[PahoSession], clock: Clock) -> Rejections:
     """Who tells native devices what was wrong with their messages."""
     router = Router(sources, context)  # of its own: it decodes in another thread
 

@@ -121,7 +121,9 @@ class CommandDesk:
             )
         if not now_ms < until_ms <= now_ms + LONGEST_BAN_MS:
             raise IllegalAction(
-                _("the end must lie ahead, at the longest 30 days"), remedy=_("give another time"), code="command-ban-time"
+                _("the end must lie ahead, at the longest 30 days"),
+                remedy=_("give another time"),
+                code="command-ban-time",
             )
         return self.commands.ban(
             Ban(
@@ -148,7 +150,9 @@ class CommandDesk:
         _permitted(actor)
         lifted = self.commands.lift(ban_id, actor.id, now_ms)
         if lifted is None:
-            raise IllegalAction(_("the ban is over already"), remedy=_("nothing is left to do"), code="command-ban-over")
+            raise IllegalAction(
+                _("the ban is over already"), remedy=_("nothing is left to do"), code="command-ban-over"
+            )
         self._on_change()
         return lifted
 
@@ -222,7 +226,9 @@ def _permitted(actor: Actor) -> None:
 def _reasoned(reason: str) -> None:
     if not reason.strip():
         raise IllegalAction(
-            _("a reason is needed"), remedy=_("say in a few words why; it stays in the record"), code="command-reason-missing"
+            _("a reason is needed"),
+            remedy=_("say in a few words why; it stays in the record"),
+            code="command-reason-missing",
         )
 
 

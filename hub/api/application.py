@@ -12,6 +12,7 @@ from hub.api import (
     pages,
     problems,
     routes_alerts,
+    routes_audit,
     routes_board,
     routes_cases,
     routes_commands,
@@ -85,6 +86,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_figures,
         routes_operations,
         routes_onboarding,
+        routes_audit,
     ):
         app.include_router(
             module.router,

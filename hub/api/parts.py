@@ -14,6 +14,8 @@ from hub.alerts.shelf import Shelf
 from hub.alerts.silences import Silences
 from hub.answering import Answering
 from hub.asking import Asking
+from hub.audit.report import Accounts
+from hub.audit.self_audit import Audited
 from hub.clock import Clock
 from hub.dispatch.policy import EscalationPolicy
 from hub.dispatch.routing import Ways
@@ -141,6 +143,10 @@ class ApiParts:
     rules: RuleBook
     moving: CommandDesk | None = None  # commands to devices
     figures: FigureQueries | None = None
+    audited: Callable[[], Audited | None] = lambda: (
+        None
+    )  # what the self-audit saw last; None: it has not looked, or not here
+    proof: Accounts | None = None  # what the report on all alarms is made from
     answering: Answering | None = None  # what people answer without signing in; None: not in this process
     onboarding: Onboarding | None = None  # unknown devices; None: they are not claimed through this process
     answers: Answers | None = None  # why alerts fired; None: there is no journal in this process

@@ -139,7 +139,10 @@ class Presenter:
             due_at_ms=row.due_at_ms,
             sent_at_ms=row.sent_at_ms,
             accepted_at_ms=accepted_ms,
-            accepted_after_ms=None if accepted_ms is None else max(0, accepted_ms - row.created_at_ms),
+            accepted_after_ms=_after(row, accepted_ms),
+            delivered_at_ms=row.delivered_at_ms,
+            delivered_after_ms=_after(row, row.delivered_at_ms),
+            read_after_ms=_after(row, row.read_at_ms),
             read_at_ms=row.read_at_ms,
             reason=row.reason,
             alerts=int(json.loads(row.about)["more"]) if row.about else 1,
@@ -344,3 +347,7 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _after(row: DeliveryRow, at_ms: int | None) -> int | None:
+    return None if at_ms is None else max(0, at_ms - row.created_at_ms)

@@ -97,7 +97,10 @@ def detail_of(parts: ApiParts, alert: Alert) -> AlertDetail:
     responses=problems.described(404),
 )
 def one_alert(parts: Parts, caller: Caller, alert_id: AlertId) -> AlertDetail:
-    return detail_of(parts, seen(parts, caller, alert_id))
+    alert = seen(parts, caller, alert_id)
+    if parts.answering is not None:
+        parts.answering.saw(alert, caller, parts.clock())
+    return detail_of(parts, alert)
 
 
 @router.post(

@@ -194,6 +194,8 @@ CONSOLE: dict[str, str] = {
     "delivery_failed": _("failed"),
     "delivery_cancelled": _("no longer needed"),
     "accepted_after": _("accepted after {s} s"),
+    "delivered_after": _("delivered after {s} s"),
+    "read_after": _("read after {s} s"),
     "attempts": _("{n} attempts"),
     "transition_raised": _("Alarm"),
     "transition_step": _("Escalation {n}"),

@@ -198,7 +198,7 @@ class AuditOut(Wire):
 
 
 class DeliveryOut(Wire):
-    """One notification. `accepted_after_ms` counts from the moment it was queued; null = not accepted (yet)."""
+    """One notification. `…_after_ms` count from the moment it was queued; null = not (yet), or not known."""
 
     id: int
     transition: str
@@ -212,6 +212,9 @@ class DeliveryOut(Wire):
     sent_at_ms: int | None
     accepted_at_ms: int | None
     accepted_after_ms: int | None
+    delivered_at_ms: int | None
+    delivered_after_ms: int | None
+    read_after_ms: int | None
     read_at_ms: int | None
     reason: str | None
     alerts: int = Field(description="How many alerts it tells of: more than one in a message about an incident")

@@ -51,6 +51,14 @@ class Report:
         return not self.findings and self.log.good
 
 
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Where a report comes from."""
+
+    queries: AccountQueries
+    log: AuditLog
+
+
 def collect(
     accounts: AccountQueries,
     audit_log: AuditLog,

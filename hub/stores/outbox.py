@@ -148,6 +148,13 @@ class Outbox:
         """The person has seen it. The first time counts."""
         self._set(delivery_id, ("sending", "sent", "accepted", "delivered"), state="read", read_at_ms=now_ms)
 
+    def has_unread(self, alert_id: str, recipient: str) -> bool:
+        """Whether `read_by` would change anything."""
+        statement = select(_id).where(deliveries.c.alert_id == alert_id, deliveries.c.recipient == recipient)
+        with self._ledger.read() as connection:
+            unread = statement.where(deliveries.c.state.in_(("sent", "accepted", "delivered"))).limit(1)
+            return connection.execute(unread).first() is not None
+
     def read_by(self, alert_id: str, recipient: str, now_ms: int) -> int:
         """`recipient` has seen the alert, so all that they were sent of it is read. Returns how many; the first time counts."""
         with self._ledger.begin() as connection:

@@ -55,6 +55,8 @@ OPERATIONS = {
     ("POST", f"{API}/command-bans"),
     ("DELETE", f"{API}/command-bans/{{ban_id}}"),
     ("GET", f"{API}/figures"),
+    ("GET", f"{API}/audit"),
+    ("GET", f"{API}/audit/report"),
     ("GET", f"{API}/me"),
     ("POST", f"{API}/session"),
     ("DELETE", f"{API}/session"),

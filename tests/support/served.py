@@ -28,6 +28,7 @@ from hub.answering import Answering
 from hub.api import ApiParts, ChangeNotifier, PartHealth, Site, create_app
 from hub.api.parts import DispatchParts
 from hub.asking import Asking
+from hub.audit.report import Accounts
 from hub.clock import Clock
 from hub.dispatch.escalation import StandardPlanner
 from hub.dispatch.links import Links
@@ -40,7 +41,9 @@ from hub.registry.loader import load
 from hub.registry.snapshot import Registry
 from hub.rulebook import RuleBook
 from hub.rules.ruleset import RuleSet, load_rules
+from hub.stores.account_queries import AccountQueries
 from hub.stores.alert_queries import AlertQueries
+from hub.stores.audit_log import AuditLog
 from hub.stores.case_queries import CaseQueries
 from hub.stores.commands import Commands
 from hub.stores.contact_checks import ContactChecks
@@ -264,6 +267,7 @@ def hub_at(
         rules=book,
         moving=_Fragile(moving, "ledger", away),  # type: ignore[arg-type]
         figures=_Fragile(FigureQueries(ledger), "ledger", away),  # type: ignore[arg-type]
+        proof=Accounts(AccountQueries(ledger), AuditLog(ledger)),
         answering=Answering(desk, links, LinkUses(ledger), Outbox(ledger), AlertQueries(ledger), lambda: known),
     )
     try:

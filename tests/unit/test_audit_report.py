@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -22,7 +23,7 @@ from hub.clock import SteppedClock
 from hub.stores.account_queries import AccountQueries
 from hub.stores.audit_log import AuditLog
 from tests.support.paths import CONFIG
-from tests.support.served import SMOKE, STATION, Hub, hub_at
+from tests.support.served import GRID, SMOKE, STATION, Hub, hub_at
 
 T0 = 1_767_225_600_000
 DAY_MS = 86_400_000
@@ -178,3 +179,33 @@ def test_verify_names_the_head_to_keep_and_the_first_row_that_was_changed(hub: H
 def test_a_ledger_that_is_not_there_is_said(tmp_path: Path, folder: Path, hub: Hub) -> None:
     (tmp_path / "ledger.db").unlink()
     assert "there is no ledger" in run("verify", "--config", str(folder))[1]
+
+
+# Over the API --------------------------------------------------------------------------------------------------------
+
+
+def test_officers_of_the_whole_site_get_the_report_over_the_api(hub: Hub) -> None:
+    alert_id = answered(hub)
+    hub.clock.advance(minutes=1)  # type: ignore[attr-defined]
+
+    def client(**scope: tuple[str, ...]) -> TestClient:
+        return TestClient(hub.app, headers={"Authorization": f"Bearer {hub.token('officer', **scope)}"})
+
+    found = client(grids=("*",)).get("/api/v1/audit/report").json()
+    assert found["complete"]
+    assert found["alarms"][0]["alert"] == alert_id
+    assert client(grids=("*",)).get("/api/v1/audit/report?format=csv").headers["content-type"].startswith("text/csv")
+    assert client(grids=("*",)).get("/api/v1/audit").json() == {"looked": False, "good": None, "findings": []}
+    assert client(grids=(GRID,)).get("/api/v1/audit/report").status_code == 403
+
+
+def test_an_alert_that_the_crew_has_opened_is_read_and_the_times_are_told(hub: Hub) -> None:
+    alert_id = hub.says()
+    carried(hub)
+    hub.clock.advance(s=41)  # type: ignore[attr-defined]
+    crew = TestClient(hub.app, headers={"Authorization": f"Bearer {hub.token('station', stations=(STATION,))}"})
+    viewer = TestClient(hub.app, headers={"Authorization": f"Bearer {hub.token('viewer', grids=('*',))}"})
+    before = viewer.get(f"/api/v1/alerts/{alert_id}").json()["deliveries"]
+    assert {row["state"] for row in before} == {"accepted"}
+    rows = [row for row in crew.get(f"/api/v1/alerts/{alert_id}").json()["deliveries"] if row["recipient"] == STATION]
+    assert {(row["state"], row["accepted_after_ms"], row["read_after_ms"]) for row in rows} == {("read", 800, 41_000)}

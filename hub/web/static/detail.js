@@ -148,7 +148,7 @@ function notice(row, count) {
       h("b", null, say(row.recipient_name)),
       h("span", { class: "muted" }, `${has(`channel_${row.channel}`) ? t(`channel_${row.channel}`) : row.channel} · ${clock(row.created_at_ms)}`)),
     h("div", { class: "delivery-state" },
-      h("span", { class: `state ${row.state}` }, row.accepted_after_ms === null ? t(`delivery_${row.state}`) : t("accepted_after", { s: seconds(row.accepted_after_ms) }), count > 1 ? ` ${t("times", { n: count })}` : null),
+      h("span", { class: `state ${row.state}` }, reached(row), count > 1 ? ` ${t("times", { n: count })}` : null),
       row.attempts > 1 ? h("span", { class: "muted" }, t("attempts", { n: row.attempts })) : null,
       row.reason ? h("p", { class: row.state === "failed" ? "gap" : "muted" }, row.reason) : null));
 }
@@ -157,6 +157,13 @@ function notice(row, count) {
 function transition(key) {
   const [kind, n] = key.split(":");
   return has(`transition_${kind}`) ? t(`transition_${kind}`, { n: n || "" }) : key;
+}
+
+/** How far it has come, with its times: "accepted after 0.8 s, read after 41 s". */
+function reached(row) {
+  const times = [["accepted_after", row.accepted_after_ms], ["delivered_after", row.delivered_after_ms], ["read_after", row.read_after_ms]].filter(([, ms]) => ms !== null);
+  if (!times.length || row.state === "failed") return t(`delivery_${row.state}`);
+  return times.map(([text, ms]) => t(text, { s: seconds(ms) })).join(", ");
 }
 
 function seconds(ms) {
