@@ -122,6 +122,8 @@ def _one(
     codecs: dict[tuple[str, str, str], Codec],
 ) -> list[str]:
     system, topic = row["system"], row["topic"]
+    if isinstance(row.get("profile"), str):  # bytes alone, without a topic: the model is what the topic would say
+        topic = f"{CODECS['milesight-raw'].usual_root}/{row['profile']}/{row['id']}"
     if system not in CODECS:
         problem = f"no codec for system {system} yet"
         if not check:

@@ -18,6 +18,7 @@ _HISTORY: Final = int(Quality.HISTORY)
 _CLOCK: Final = int(Quality.CLOCK)
 _TEST: Final = int(Quality.TEST)
 _MOST_WARNINGS: Final = 50
+_PART: Final = re.compile(r"_(?:ch|l)?\d+\Z")  # one of several alike
 _BARE: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\Z")
 
 
@@ -26,8 +27,9 @@ def base_of(name: str) -> str:
     """The quantity that `name` is a variety of (`energy_import_kwh_l1` → `energy_import_kwh`), or ""."""
     stem = name
     while stem:
-        if stem in QUANTITIES:
-            return stem
+        known = QUANTITIES.get(stem)
+        if known is not None:
+            return stem if stem == name or known.kind in ("gauge", "counter") or _PART.match(name, len(stem)) else ""
         stem = stem.rpartition("_")[0]
     return ""
 

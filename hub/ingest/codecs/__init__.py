@@ -7,8 +7,31 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from hub.ingest.codecs import generic_json, native, senml, zigbee2mqtt
+from hub.ingest.codecs import (
+    aws_shadow,
+    chirpstack,
+    dahua_vto,
+    gb26875,
+    generic_json,
+    homeassistant,
+    homie,
+    kepware,
+    milesight_raw,
+    native,
+    ocpp_mqtt,
+    rtl_433,
+    senml,
+    shelly_gen2,
+    sparkplug,
+    tasmota,
+    the_things_stack,
+    thingsboard,
+    wirenboard,
+    zhenshi_anpr,
+    zigbee2mqtt,
+)
 from hub.ingest.codecs.context import CodecContext
+from hub.ingest.codecs.thing_models import DIALECTS
 from hub.ingest.topics import Filter
 from hub.model.readings import Decoded, Reject
 
@@ -125,6 +148,77 @@ CODECS: dict[str, CodecKind] = {
         filters=generic_json.filters,
         usual_root="sensors",
         root_of=generic_json.root_of,
+    ),
+    chirpstack.NAME: HandWritten(
+        make=chirpstack.ChirpStackCodec,
+        filters=chirpstack.filters,
+        usual_root="application",
+        root_of=chirpstack.root_of,
+    ),
+    the_things_stack.NAME: HandWritten(
+        make=the_things_stack.TheThingsStackCodec,
+        filters=the_things_stack.filters,
+        usual_root="v3",
+        root_of=the_things_stack.root_of,
+    ),
+    milesight_raw.NAME: HandWritten(
+        make=milesight_raw.MilesightRawCodec,
+        filters=milesight_raw.filters,
+        usual_root="milesight",
+        root_of=milesight_raw.root_of,
+    ),
+    shelly_gen2.NAME: HandWritten(
+        make=shelly_gen2.ShellyGen2Codec, filters=shelly_gen2.filters, usual_root="", root_of=shelly_gen2.root_of
+    ),
+    tasmota.NAME: HandWritten(
+        make=tasmota.TasmotaCodec, filters=tasmota.filters, usual_root="", root_of=tasmota.root_of
+    ),
+    sparkplug.NAME: HandWritten(
+        make=sparkplug.SparkplugCodec, filters=sparkplug.filters, usual_root="spBv1.0", root_of=sparkplug.root_of
+    ),
+    thingsboard.NAME: HandWritten(
+        make=thingsboard.ThingsBoardCodec, filters=thingsboard.filters, usual_root="", root_of=thingsboard.root_of
+    ),
+    **{
+        dialect.name: HandWritten(
+            make=dialect.make, filters=dialect.filters, usual_root=dialect.usual_root, root_of=dialect.root_of
+        )
+        for dialect in DIALECTS
+    },
+    homie.HOMIE4: HandWritten(make=homie.make4, filters=homie.filters, usual_root="homie", root_of=homie.root4_of),
+    homie.HOMIE5: HandWritten(make=homie.make5, filters=homie.filters, usual_root="homie/5", root_of=homie.root5_of),
+    aws_shadow.NAME: HandWritten(
+        make=aws_shadow.AwsShadowCodec,
+        filters=aws_shadow.filters,
+        usual_root="$aws/things",
+        root_of=aws_shadow.root_of,
+    ),
+    rtl_433.NAME: HandWritten(
+        make=rtl_433.Rtl433Codec, filters=rtl_433.filters, usual_root="rtl_433", root_of=rtl_433.root_of
+    ),
+    wirenboard.NAME: HandWritten(
+        make=wirenboard.WirenBoardCodec, filters=wirenboard.filters, usual_root="/devices", root_of=wirenboard.root_of
+    ),
+    kepware.NAME: HandWritten(
+        make=kepware.KepwareCodec, filters=kepware.filters, usual_root="iotgateway", root_of=kepware.root_of
+    ),
+    ocpp_mqtt.NAME: HandWritten(
+        make=ocpp_mqtt.OcppCodec, filters=ocpp_mqtt.filters, usual_root="ocpp", root_of=ocpp_mqtt.root_of
+    ),
+    zhenshi_anpr.NAME: HandWritten(
+        make=zhenshi_anpr.ZhenshiCodec, filters=zhenshi_anpr.filters, usual_root="", root_of=zhenshi_anpr.root_of
+    ),
+    dahua_vto.NAME: HandWritten(
+        make=dahua_vto.DahuaVtoCodec, filters=dahua_vto.filters, usual_root="DahuaVTO", root_of=dahua_vto.root_of
+    ),
+    gb26875.NAME: HandWritten(
+        make=gb26875.Gb26875Codec, filters=gb26875.filters, usual_root="gb26875", root_of=gb26875.root_of
+    ),
+    homeassistant.NAME: HandWritten(
+        make=homeassistant.HomeAssistantCodec,
+        filters=homeassistant.filters,
+        usual_root="homeassistant",
+        root_of=homeassistant.root_of,
     ),
     # described by devices/profiles/<name>.yaml
     **_profiles(

@@ -40,7 +40,7 @@ def _loose(schema: Any, key: str) -> Any:
         k: _loose(v, k) if k not in ("properties", "patternProperties") else {n: _loose(p, n) for n, p in v.items()}
         for k, v in schema.items()
     }
-    ref = found.get("$ref", "").rpartition("/")[2]
+    ref = str(found.get("$ref", "")).rpartition("/")[2]
     if ref in _SHORT:
         rest = {k: v for k, v in found.items() if k != "$ref"}
         return {"anyOf": [*_SHORT[ref], {"$ref": found["$ref"]}], **rest}
