@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHOWN_PER_FILE = 50
+AHEAD_DAYS = 14
+"""How far ahead leave and swaps are looked at."""
 NATIVE, ZIGBEE = "native-v1", "zigbee2mqtt"
 
 Folder = Annotated[Path, typer.Argument(help="The configuration folder.", metavar="DIR")]
@@ -106,6 +108,7 @@ def examine(folder: Path) -> Examination:
     if settings is not None:
         found.complaints += _unheard(folder, settings)
     if settings is not None and registry is not None:
+        found.warnings += _thin_days(folder, registry, settings.timezone)
         _lost_contacts(folder, settings, registry, found)
     return found
 
@@ -124,6 +127,31 @@ def _blind_rules(rules: RuleSet, registry: Registry) -> Iterator[Complaint]:
     for one in blind(rules, registry):
         rule = one.rule
         yield Complaint(file=rule.file, line=rule.line, key=f"rule {rule.id}", message=one.message, remedy=one.remedy)
+
+
+def _thin_days(folder: Path, registry: Registry, zone: str) -> Iterator[Complaint]:
+    """Stretches of the next two weeks in which leave and swaps leave fewer than the norm; the plain shifts are the loader's."""
+    from dataclasses import replace
+
+    from hub.clock import now_ms, wall_clock
+    from hub.dispatch.roster import NORM_ON_DUTY, on_duty, spans
+
+    now = now_ms()
+    for station in registry.stations.values():
+        if not station.swaps and not station.away:
+            continue
+        plain = replace(station, swaps=(), away=())
+        for begin, end, crew in spans(station, now - now % 60_000, now + AHEAD_DAYS * 86_400_000, zone):
+            usual = len(on_duty(plain, begin, zone))
+            if len(crew) < min(NORM_ON_DUTY, usual):
+                span = f"{wall_clock(begin, zone, '%Y-%m-%d %H:%M')} – {wall_clock(end, zone, '%Y-%m-%d %H:%M')}"
+                yield Complaint(
+                    file=str(folder / "registry" / "stations.yaml"),
+                    line=None,
+                    key=f"{station.id}.roster",
+                    message=f"only {len(crew)} on duty at '{station.id}' {span}, because of leave or swaps",
+                    remedy=f"arrange a swap; the norm is {NORM_ON_DUTY} at any hour",
+                )
 
 
 def _outdated_calendar(folder: Path, context: Context) -> Iterator[Complaint]:

@@ -89,3 +89,15 @@ def test_a_drill_is_begun_listed_and_ended(folder: Path) -> None:
     assert "ended" in gridhub(folder, "silence", "end", "1")[1]
     assert gridhub(folder, "silence", "list") == (0, "")
     assert json.loads(gridhub(folder, "silence", "list", "--over", "--json")[1])[0]["ended_by"] == "operator"
+
+
+def test_check_warns_of_days_on_which_leave_leaves_too_few(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hub.cli.check import examine
+
+    monkeypatch.setattr("hub.clock.now_ms", lambda: 1_893_427_200_000)  # 2030-01-01 00:00 in Shanghai
+    people = folder / "registry" / "people.yaml"
+    away = "leave: [{from: 2030-01-03, until: 2030-01-03}], "
+    people.write_text(people.read_text("utf-8").replace("{id: st-1-crew-5, ", f"{{id: st-1-crew-5, {away}"), "utf-8")
+    said = [str(warning) for warning in examine(folder).warnings if "because of leave" in str(warning)]
+    assert len(said) == 1  # on the day before, four were on duty and three are left
+    assert "only 2 on duty at 'st-1' 2030-01-03 15:00 – 2030-01-03 23:00" in said[0]
