@@ -153,7 +153,7 @@ class _Demo:
             write_config(plan, settings)
             token = _make_token(plan.data)
             status.update("starting the hub …")
-            self._child("hub", (sys.executable, "-m", "hub", "run", "--config", str(plan.config)), environment)
+            self._child("hub", (sys.executable, "-m", "hub", "run", "--config", str(plan.looking)), environment)
             self._wait_for(lambda: _ready(plan.console_url), "the hub", lambda: _not_ready(plan.console_url))
             status.update("starting the simulated community …")
             if plan.fire_after_s is not None:
@@ -180,6 +180,7 @@ class _Demo:
             "token": token,
             "broker": f"mqtt://{HOST}:{plan.broker_port} ({self.broker.name})",
             "data": f"{plan.data}" + ("" if plan.keep else " (removed at the end)"),
+            "rules": f"{plan.looking / 'rules'} (a copy: edit these, {plan.config.name}/rules stays as it is)",
             "look": f"{_command()} selftest --config {shlex.quote(str(plan.looking))}",
             "next": fire,
         }

@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def looking(self) -> Path:
-        """A configuration folder for commands that look into the demonstration from another terminal."""
+        """The configuration folder of the demonstration's hub, also for commands that look into it from another terminal."""
         return self.data / "config"
 
     @property
@@ -83,7 +83,10 @@ def environment_of(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def write_config(plan: Plan, settings: dict[str, Any]) -> None:
-    """Writes the folder `looking`: the same settings as a file, beside the very registry and rules that the hub reads."""
+    """Writes the folder `looking`: the settings as a file, and a copy of the rules, since the console and the API write those.
+
+    All else is linked: who edits devices or ladders in the place's own folder sees the hub take them over.
+    """
     folder = plan.looking
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -91,8 +94,10 @@ def write_config(plan: Plan, settings: dict[str, Any]) -> None:
         yaml.safe_dump(merged(document_of(plan.config).data or {}, settings), allow_unicode=True, sort_keys=False),
         "utf-8",
     )
-    for name in ("registry", "rules", "escalation.yaml"):
-        (folder / name).symlink_to(plan.config / name)
+    shutil.copytree(plan.config / "rules", folder / "rules")
+    for path in plan.config.iterdir():
+        if path.name not in ("hub.yaml", "rules") and path != plan.data:
+            (folder / path.name).symlink_to(path)
 
 
 def _webhooks(config: Path) -> set[str]:

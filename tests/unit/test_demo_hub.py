@@ -12,6 +12,7 @@ import pytest
 from hub.cli.demo_hub import Plan, configuration_news, environment_of, hub_settings, write_config
 from hub.registry.loader import load
 from hub.settings import load_settings
+from hub.stores.rule_files import RuleFiles
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -41,9 +42,21 @@ def test_the_folder_for_looking_says_what_the_hub_was_started_with(plan: Plan, m
     assert (looked.mqtt.port, looked.api.port, looked.data, looked.screen.late_s) == (1884, 8081, plan.data, 120)
     for name, value in environment_of(settings).items():
         monkeypatch.setitem(os.environ, name, value)
-    hub = load_settings(plan.config)
-    assert looked.model_copy(update={"folder": hub.folder}) == hub
+    assert load_settings(plan.looking) == looked
     assert load(plan.looking / "registry").version == load(plan.config / "registry").version
+
+
+def test_rules_changed_in_the_demonstration_stay_in_it_and_edited_devices_are_followed(plan: Plan) -> None:
+    kept = RuleFiles(plan.config / "rules").read()
+    write_config(plan, hub_settings(plan, "311", "http://127.0.0.1:9/{}".format))
+    shown = RuleFiles(plan.looking / "rules")
+    shown.write({"trial.yaml": "rules: []\n", "water.yaml": None}, expected=kept.version)
+    assert RuleFiles(plan.config / "rules").read() == kept
+    assert "trial.yaml" in shown.read().files
+    devices = plan.config / "registry" / "devices.csv"
+    devices.write_text(devices.read_text("utf-8") + "\n", "utf-8")
+    assert (plan.looking / "registry" / "devices.csv").read_text("utf-8") == devices.read_text("utf-8")
+    assert {path.name for path in plan.looking.iterdir()} >= {"hub.yaml", "rules", "registry", "escalation.yaml"}
 
 
 def test_a_refused_configuration_is_one_line_with_the_first_complaint() -> None:
