@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -101,6 +101,8 @@ def examine(folder: Path) -> Examination:
         found.warnings += wrong_rules(folder / "escalation.yaml", policy, severities)
     if rules is not None and registry is not None:
         found.warnings += _blind_rules(rules, registry)
+    if rules is not None and context is not None:
+        _check_shadow(folder / "rules" / "shadow", rules, context, registry, found)
     if settings is not None:
         _check_settings(folder, settings, found)
     if context is not None:
@@ -127,6 +129,33 @@ def _blind_rules(rules: RuleSet, registry: Registry) -> Iterator[Complaint]:
     for one in blind(rules, registry):
         rule = one.rule
         yield Complaint(file=rule.file, line=rule.line, key=f"rule {rule.id}", message=one.message, remedy=one.remedy)
+
+
+def _check_shadow(folder: Path, live: RuleSet, context: Context, registry: Registry | None, found: Examination) -> None:
+    """Rules in shadow mode: what is wrong with them stops nothing that runs, so all of it are warnings."""
+    from hub.rules.coverage import blind
+    from hub.rules.ruleset import as_set, laid_over
+
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        return
+    read = [documents.read(path) for path in files]
+    known = [document for document, _ in read if document is not None]
+    try:
+        whole = laid_over(live, known, [one for _, wrong in read for one in wrong], context=context)
+    except ConfigError as wrong:
+        effect = "so no rule of the shadow runs"
+        found.warnings += [replace(one, message=f"{one.message}, {effect}") for one in wrong.complaints]
+        return
+    files_read = {document.file for document in known}
+    own = as_set([rule for rule in whole.rules if rule.spec.file in files_read])
+    found.counts["shadow rules"] = len(own.rules)
+    if registry is not None:
+        for one in blind(own, registry):
+            rule, said = one.rule, f"rule {one.rule.id} (in the shadow)"
+            found.warnings.append(
+                Complaint(file=rule.file, line=rule.line, key=said, message=one.message, remedy=one.remedy)
+            )
 
 
 def _thin_days(folder: Path, registry: Registry, zone: str) -> Iterator[Complaint]:

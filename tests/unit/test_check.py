@@ -297,3 +297,24 @@ def test_a_ladder_of_a_rule_that_is_not_there_or_gives_a_fire_up_is_a_warning(fo
     assert warned["rules.chater"].remedy == "did you mean 'chatter'?"
     assert "that of P1 is used instead" in warned["rules.fire-unattended"].message
     assert all(warning.line for warning in warned.values())
+
+
+def test_rules_in_the_shadow_are_checked_and_stop_nothing(folder: Path) -> None:
+    shadow = folder / "rules" / "shadow"
+    shadow.mkdir()
+    trial = shadow / "trial.yaml"
+    shutil.copy(folder / "rules" / "water.yaml", trial)
+    found = examine(folder)
+    assert found.counts["shadow rules"] == found_rules(folder / "rules" / "water.yaml")
+    assert [w for w in found.warnings if "rules/shadow/" in w.file] == []
+    edit(trial, "kind: threshold", "kind: treshold")
+    found = examine(folder)
+    assert found.complaints == []
+    (wrong,) = [w for w in found.warnings if "rules/shadow/" in w.file]
+    assert wrong.message == "unknown rule kind 'treshold', so no rule of the shadow runs"
+    assert wrong.remedy == "did you mean 'threshold'?"
+    assert wrong.line
+
+
+def found_rules(path: Path) -> int:
+    return path.read_text("utf-8").count("- id:")
