@@ -36,7 +36,9 @@ def _hub() -> Schema:
     of_model(Settings, definitions, name="settings")
     body = definitions.pop("settings")
     del body["properties"]["folder"]  # is where the file lies
-    definitions["SourceEntry"]["properties"]["codec"] = {"enum": list(CODECS)}
+    definitions["SourceEntry"]["properties"]["codec"] = {
+        "anyOf": [{"enum": list(CODECS)}, {"type": "string", "pattern": r"\.ya?ml$"}]
+    }
     channels = {
         name: of_model(row.config, definitions, name=f"channel-{name}", prefix=f"{name}-")
         for name, row in CHANNELS.items()
@@ -59,6 +61,15 @@ def _escalation() -> Schema:
     definitions["Step"]["properties"]["channels"]["items"] = {"enum": list(CHANNELS)}
     definitions["Night"]["properties"] |= {"start": _TIME, "end": _TIME}
     return whole("GridHub: who is told when", body, definitions)
+
+
+def _actions() -> Schema:
+    from hub.actuation.table import Table
+
+    definitions: Schema = {}
+    of_model(Table, definitions, name="actions")
+    body = definitions.pop("actions")
+    return whole("GridHub: what the hub may move, and when", body, definitions)
 
 
 def _calendar() -> Schema:
@@ -126,6 +137,7 @@ _DRAWN: dict[str, Callable[[], Schema]] = {
     "scene.schema.json": _scenes,
     "hub.schema.json": _hub,
     "escalation.schema.json": _escalation,
+    "actions.schema.json": _actions,
     "calendar.schema.json": _calendar,
     "places.schema.json": _places,
     "people.schema.json": _people,

@@ -27,6 +27,7 @@ SHIPPED = {
     **dict.fromkeys(sorted((CONFIG / "rules" / "scenes").glob("*.yaml")), "scene"),
     CONFIG / "hub.yaml": "hub",
     CONFIG / "escalation.yaml": "escalation",
+    CONFIG / "actions.yaml": "actions",
     CONFIG / "calendar.example.yaml": "calendar",
     CONFIG / "registry" / "places.yaml": "places",
     CONFIG / "registry" / "people.yaml": "people",
