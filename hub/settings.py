@@ -51,14 +51,28 @@ class Mqtt(Strict):
 class SourceEntry(Strict):
     """One dialect on one topic root, e.g. codec zigbee2mqtt on root zigbee2mqtt/east."""
 
-    codec: str
-    root: str
+    codec: str  # a dialect of the hub, or the file of a profile of one's own: profiles/mine.yaml
+    root: str = ""  # that of the dialect if empty
+    also: tuple[str, ...] = ()  # further topic filters that belong to this source, e.g. the states that discovery names
 
     @field_validator("root")
     @classmethod
     def _no_wildcards(cls, value: str) -> str:
-        if not value or any(c in value for c in "+#\0") or value.endswith("/"):
+        if any(c in value for c in "+#\0") or value.endswith("/"):
             raise ValueError("a root is a topic prefix without wildcards and without a trailing slash")
+        return value
+
+    @field_validator("also")
+    @classmethod
+    def _filters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            levels = one.split("/")
+            if (
+                not one
+                or "#" in levels[:-1]
+                or any(len(level) > 1 and ("+" in level or "#" in level) for level in levels)
+            ):
+                raise ValueError(f"'{one}' is no topic filter: + and # stand alone between slashes, # at the end")
         return value
 
 
