@@ -1,10 +1,12 @@
-"""Draws the lifecycle tables as Mermaid state diagrams. `python -m hub.alerts.diagram docs/alerts.md` redraws a file's."""
+"""Draws the lifecycle tables as Mermaid state diagrams: `python -m hub.alerts.diagram docs/alerts.md`, and docs/cases.md."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from hub.alerts.casework import CASEWORK
 from hub.alerts.lifecycle import ALARM, CASE
 from hub.drawings import redraw
 
@@ -42,5 +44,11 @@ def drawings() -> dict[str, str]:
     }
 
 
+def case_drawings() -> dict[str, str]:
+    """Every generated block of docs/cases.md by its name."""
+    steps = mermaid(CASEWORK, "reported", ("closed", "false_alarm"))
+    return {"casework": f"```mermaid\n{steps}\n```\n\n{table(CASEWORK)}"}
+
+
 if __name__ == "__main__":
-    redraw(drawings())
+    redraw(case_drawings() if sys.argv[1].endswith("cases.md") else drawings())

@@ -9,10 +9,13 @@ import pytest
 
 from hub.alerts import casework
 from hub.alerts.casework import CASEWORK, ORDER, PEOPLE, agreed, moved, needs_check, objection, of_alert, possible
+from hub.alerts.diagram import case_drawings
 from hub.alerts.lifecycle import CASE, OPEN, opened
+from hub.drawings import redrawn
 from hub.model.alerts import Alert, Subject
 from hub.model.cases import STEPS, Case, Move
 from tests.support.alerts import event, rule
+from tests.support.paths import ROOT
 
 T0 = 1_767_225_600_000
 BASE = Case(id="c", source="report", severity="P3", title_zh="t", title_en="t", grid="g", opened_at_ms=T0)
@@ -158,3 +161,8 @@ def test_a_false_alarm_cannot_contradict_an_alert_closed_as_done() -> None:
     assert refused is not None
     assert refused.code == "case-alert-done"
     assert PEOPLE  # the moves of people are named once
+
+
+def test_the_steps_in_the_documentation_are_those_of_the_table() -> None:
+    document = (ROOT / "docs" / "cases.md").read_text("utf-8")
+    assert redrawn(document, case_drawings()) == document, "run: python -m hub.alerts.diagram docs/cases.md"
