@@ -51,11 +51,18 @@ class DutyChecks:
             return [_check(r) for r in connection.execute(statement.order_by(duty_checks.c.id.desc()).limit(limit))]
 
     def take_answers(self) -> list[DutyCheck]:
-        """Notes the answers that came as acknowledgements of the checks' alerts. Gives those that were news."""
+        """Notes the answers that came as acknowledgements of the checks' alerts. Gives those that were news.
+
+        Who has asked does not answer for the station.
+        """
         statement = (
             select(duty_checks, alerts.c.acked_at_ms, alerts.c.acked_by)
             .join(alerts, alerts.c.id == duty_checks.c.alert_id)
-            .where(duty_checks.c.answered_at_ms.is_(None), alerts.c.acked_at_ms.is_not(None))
+            .where(
+                duty_checks.c.answered_at_ms.is_(None),
+                alerts.c.acked_at_ms.is_not(None),
+                alerts.c.acked_by != duty_checks.c.asked_by,
+            )
         )
         with self._ledger.read() as connection:
             found = connection.execute(statement).all()

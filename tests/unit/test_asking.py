@@ -170,6 +170,12 @@ def test_no_answer_in_time_is_a_fact_until_somebody_answers(room: Room) -> None:
     assert room.asking.unanswered(room.clock()) == ()
 
 
+def test_who_asked_does_not_answer_for_the_station(room: Room) -> None:
+    check = room.asking.check_duty("north", "officer", NOW_MS)
+    room.answers(check.alert_id, "officer", "console")
+    assert room.asking.unanswered(NOW_MS + ANSWER_S * 1_000) == ("north",)
+
+
 def test_the_next_check_takes_the_place_of_the_last(room: Room) -> None:
     first = room.asking.check_duty("north", "officer", NOW_MS)
     room.clock.advance(s=600)
