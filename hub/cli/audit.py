@@ -137,7 +137,8 @@ def _said(settings: Settings, registry: Any, begin: int, end: int) -> Iterator[S
 def _alarms(settings: Settings, registry: Any, shelf: Any, begin: int, end: int) -> Iterator[Said]:
     from hub.audit.alarms import alarms_in, watched_at_once
     from hub.ingest.codecs.context import CodecContext
-    from hub.ingest.router import Router, Source
+    from hub.ingest.router import Router
+    from hub.ingest.sources import sources_of
     from hub.rules.calendar_file import load_context
     from hub.rules.ruleset import load_rules
     from hub.stores.journal import Trimmed
@@ -147,7 +148,7 @@ def _alarms(settings: Settings, registry: Any, shelf: Any, begin: int, end: int)
     context = CodecContext(
         zone=settings.timezone, known=lambda a: a in registry.slot_of_address, own_text=lambda a: registry.own_text(a)
     )
-    decode = Router([Source(codec=s.codec, root=s.root) for s in settings.sources], context).decode
+    decode = Router(sources_of(settings.sources, settings.folder), context).decode
     position = shelf.position_at(begin)
     while True:
         try:

@@ -73,7 +73,8 @@ def _journal(
 ) -> Opened:
     from hub.ingest.codecs import CodecContext
     from hub.ingest.reader import Reader
-    from hub.ingest.router import Router, Source
+    from hub.ingest.router import Router
+    from hub.ingest.sources import sources_of
     from hub.replay.journal_source import JournalSource, shelf_of
 
     shelf = shelf_of(folder)
@@ -81,7 +82,7 @@ def _journal(
     context = CodecContext(
         zone=settings.timezone, known=lambda address: address in registry.slot_of_address, own_text=registry.own_text
     )
-    router = Router([Source(codec=s.codec, root=s.root) for s in settings.sources], context)
+    router = Router(sources_of(settings.sources, settings.folder), context)
     reader = Reader(router.decode, lambda: registry, screen_of(settings), plain=router.plain)
     source = JournalSource(shelf, reader)
     pieces = source.pieces(*times)

@@ -94,7 +94,7 @@ def _answers(
     settings: Settings, config: Path, journal: Path | None, ledger: Ledger | None, closing: ExitStack
 ) -> Answers:
     from hub.cli.backtest_sources import screen_of
-    from hub.ingest.router import Source
+    from hub.ingest.sources import sources_of
     from hub.registry.loader import load
     from hub.replay.answers import Answers
     from hub.replay.explainer import Explainer
@@ -105,7 +105,7 @@ def _answers(
     closing.callback(shelf.close)
     explainer = Explainer(
         records=shelf,
-        sources=tuple(Source(codec=s.codec, root=s.root) for s in settings.sources),
+        sources=tuple(sources_of(settings.sources, settings.folder)),
         zone=settings.timezone,
         limits=screen_of(settings).limits,
         most_records=1 << 40,
