@@ -85,5 +85,8 @@ class Silence:
         for kind, n in self._stepper.timed_step(table, cells, at, signal, now_ms, stopped):
             if kind == "raised" and late[cell[n]]:
                 cells.start_ms[n] = starts[n]
+                one = int(cell[n])
+                if one in cells.chatters:
+                    cells.chatters[one] = int(starts[n])
             found.events.append(self._stepper.timed_event(table, kind, cells, n, now_ms, position))
         found.changes.append((table, cells))

@@ -23,6 +23,7 @@ def dump(engine: Engine, about: dict[str, Any]) -> bytes:
     arrays: dict[str, np.ndarray] = {"heard": engine.last_heard_ms}
     rules: list[tuple[str, str]] = []
     flaps: dict[str, dict[str, tuple[int, ...]]] = {}
+    chatters: dict[str, dict[str, int]] = {}
     ids = engine.registry.ids
     for n, table in enumerate(engine.tables):
         cells = table.cells
@@ -33,6 +34,8 @@ def dump(engine: Engine, about: dict[str, Any]) -> bytes:
         rules.append((table.spec.id, table.spec.version))
         if cells.flaps:
             flaps[str(n)] = {ids[table.slot[one]]: times for one, times in cells.flaps.items()}
+        if cells.chatters:
+            chatters[str(n)] = {ids[table.slot[one]]: start for one, start in cells.chatters.items()}
         if not len(cell):
             continue
         arrays[f"{n}.slot"] = table.slot[cell]
@@ -47,6 +50,7 @@ def dump(engine: Engine, about: dict[str, Any]) -> bytes:
             "schema": SCHEMA,
             "rules": rules,
             "flaps": flaps,
+            "chatters": chatters,
             "groups": {name: _groups(engine, gathering) for name, gathering in _gatherings(engine)},
             "ids": ids,
             "about": about,
@@ -102,6 +106,7 @@ def _restore_table(
     slots = here[arrays[f"{number}.slot"]]
     alive = np.flatnonzero(slots >= 0)
     flaps = text.get("flaps", {}).get(number, {})
+    chatters = text.get("chatters", {}).get(number, {})
     for table in engine.tables_of(rule_id):
         if table.spec.version != version:
             continue
@@ -117,11 +122,13 @@ def _restore_table(
             memory = arrays[f"{number}.memory"]
             if memory.dtype == cells.memory.dtype:
                 cells.memory = memory_at(memory, fits)
-        for device, times in flaps.items():
+        for device in flaps.keys() | chatters.keys():
             slot = engine.registry.slot_of.get(device)
             at = -1 if slot is None else int(table.cell_of(np.array([slot], np.int32))[0])
-            if at >= 0:
-                cells.flaps[at] = tuple(times)
+            if at >= 0 and device in flaps:
+                cells.flaps[at] = tuple(flaps[device])
+            if at >= 0 and device in chatters:
+                cells.chatters[at] = chatters[device]
         table.write(cells)
 
 

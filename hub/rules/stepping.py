@@ -66,8 +66,9 @@ class Stepper:
                 evidence = _evidence(table, cells, one, int(now_ms[n])) if kind == "raised" else {}
                 start = int(cells.start_ms[one])
                 marked.append((row, table.order, self.event(table, kind, batch, row, start, evidence)))
-                if n in chatters:
-                    marked.append((row, table.order, self.event(table, "chatter", batch, row, start, {})))
+            for n in chatters:
+                row, start = int(here[n]), int(cells.start_ms[at[n]])
+                marked.append((row, table.order, self.event(table, "chatter", batch, row, start, {})))
 
     def event(
         self,
@@ -108,8 +109,10 @@ class Stepper:
         """One step at one time; what began and ended, as (kind, index into `at`)."""
         cells.calm = False
         before, after, chatters = table.step(cells, at, signal, np.full(len(at), now_ms, np.int64), blocked)
-        for n in np.flatnonzero((before >= ACTIVE) != (after >= ACTIVE)).tolist():
-            yield ("raised" if after[n] >= ACTIVE else "cleared"), n
+        turns = np.flatnonzero((before >= ACTIVE) != (after >= ACTIVE)).tolist()
+        for n in sorted({*turns, *chatters}):
+            if n in turns:
+                yield ("raised" if after[n] >= ACTIVE else "cleared"), n
             if n in chatters:
                 yield "chatter", n
 

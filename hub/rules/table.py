@@ -30,7 +30,8 @@ class Cells:
 
     `cell` (which ones, each once), `state` (condition.py), `since_ms` (when the running delay began), `start_ms` (start of the
     latest episode; kept after it ends so that no two episodes share one), `count` (readings in breach in a row, for
-    `samples`), `memory` (of kinds that keep one), `flaps` (cell → its latest transitions, where there was one)."""
+    `samples`), `memory` (of kinds that keep one), `flaps` (cell → its latest transitions, where there was one), `chatters` (cell →
+    start of the latest episode that was said to chatter)."""
 
     cell: NDArray[np.int64]
     state: Bytes
@@ -39,12 +40,13 @@ class Cells:
     count: Bytes
     memory: Memory | None = None
     flaps: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    chatters: dict[int, int] = field(default_factory=dict)
     calm: bool = False  # nothing but `memory` has changed
 
     @staticmethod
     def fresh(size: int, memory: np.dtype[np.void] | None) -> Cells:
         return Cells(
-            np.arange(size, dtype=np.int64),
+            _numbers(size),
             np.zeros(size, np.uint8),
             np.zeros(size, np.int64),
             np.zeros(size, np.int64),
@@ -62,7 +64,20 @@ class Cells:
             self.count[index],
             memory,
             self.flaps,
+            self.chatters,
         )
+
+
+_all_numbers = np.arange(0, dtype=np.int64)
+
+
+def _numbers(size: int) -> NDArray[np.int64]:
+    """0 … size - 1, of which all tables share one."""
+    global _all_numbers
+    if len(_all_numbers) < size:
+        _all_numbers = np.arange(size, dtype=np.int64)
+        _all_numbers.flags.writeable = False
+    return _all_numbers[:size]
 
 
 class Kinds:
@@ -74,9 +89,18 @@ class Kinds:
             code: np.flatnonzero((registry.kind == code) & registry.active).astype(np.int32)
             for code in range(len(registry.kinds))
         }
+        self._rows: dict[tuple[int, ...], Slots] = {}
         self.rank = np.zeros(len(registry), np.int32)
         for slots in self.members.values():
             self.rank[slots] = np.arange(len(slots), dtype=np.int32)
+
+    def row(self, codes: Sequence[int]) -> Slots:
+        """The devices of several kinds, one kind after the other: one array for all rules over the same kinds."""
+        key = tuple(codes)
+        if key not in self._rows:
+            self._rows[key] = np.concatenate([self.members[c] for c in key]) if key else np.empty(0, np.int32)
+            self._rows[key].flags.writeable = False
+        return self._rows[key]
 
 
 class RuleTable:
@@ -101,7 +125,7 @@ class RuleTable:
             for code in whole:
                 self._offset[code] = size
                 size += len(kinds.members[code])
-            self.slot = np.concatenate([kinds.members[c] for c in whole]) if whole else slots
+            self.slot = kinds.row(whole)
         elif len(slots) * 8 >= len(kinds.registry):
             self._list = np.full(len(kinds.registry), -1, np.int32)
             self._list[slots] = np.arange(len(slots), dtype=np.int32)
@@ -148,6 +172,8 @@ class RuleTable:
             if len(c.flaps) > _KEPT_FLAPS:
                 newest = max(times[-1] for times in c.flaps.values())
                 c.flaps = {one: times for one, times in c.flaps.items() if newest - times[-1] < 2 * CHATTER_MS}
+                c.chatters = {one: start for one, start in c.chatters.items() if one in c.flaps}
+        c.chatters.update(new.chatters)
 
     def leap(self, leap_ms: int, now_ms: int) -> None:
         """Time leapt to `now_ms`: what was so long ago before is so long ago after it."""
@@ -191,12 +217,12 @@ class RuleTable:
             ),
         )
         after = NEXT[before, signal, held.astype(np.intp)]
-        chatters = self._transitions(cells, at, before, after, since, now_ms)
+        start = cells.start_ms[at]
+        start = np.where((before == NORMAL) & (after != NORMAL), np.maximum(now_ms, start + 1), start)
+        chatters = self._transitions(cells, at, before, after, since, start, now_ms)
         moved = after != before
         timed = moved & ((after == PENDING) | (after == CLEARING))
-        opens = moved & (before == NORMAL)
-        start = cells.start_ms[at]
-        cells.start_ms[at] = np.where(opens, np.maximum(now_ms, start + 1), start)
+        cells.start_ms[at] = start
         cells.since_ms[at] = np.where(timed, now_ms, since)
         cells.state[at] = after
         if run.samples > 1:
@@ -204,9 +230,10 @@ class RuleTable:
         return before, after, chatters
 
     def _transitions(
-        self, cells: Cells, at: NDArray[np.intp], before: Bytes, after: Bytes, since: Ints, now_ms: Ints
+        self, cells: Cells, at: NDArray[np.intp], before: Bytes, after: Bytes, since: Ints, start: Ints, now_ms: Ints
     ) -> Sequence[int]:
-        """Remembers what begins and ends; keeps open (changing `after`) what would end for the third time in a minute."""
+        """Remembers what begins and ends; keeps open (changing `after`) what would end for the third time in a minute. Returns
+        which chatter for the first time in their episode."""
         was, now = before >= ACTIVE, after >= ACTIVE
         back = (before == CLEARING) & (after == ACTIVE) & (now_ms - since >= self.run.clear_hold_ms)
         for n in np.flatnonzero(back).tolist():  # it would have ended and begun again, had it not been kept open
@@ -221,12 +248,16 @@ class RuleTable:
             times = cells.flaps.get(cell) or self.cells.flaps.get(cell, ())
             asked = int(since[n]) if before[n] == CLEARING else t
             often = sum(asked - one < CHATTER_MS for one in times) + 1 >= CHATTER
-            if was[n] and often and not (before[n] == CLEARING and t - int(since[n]) >= CHATTER_MS):
+            kept = was[n] and often and not (before[n] == CLEARING and t - int(since[n]) >= CHATTER_MS)
+            if kept:
                 after[n] = CLEARING
-                continue
-            if often and now[n]:
-                chatters.append(n)
-            cells.flaps[cell] = (*times, t)[-CHATTER:]
+            if often and (kept or now[n]):
+                begun = int(start[n])
+                if (cells.chatters.get(cell) or self.cells.chatters.get(cell)) != begun:
+                    cells.chatters[cell] = begun
+                    chatters.append(n)
+            if not kept:
+                cells.flaps[cell] = (*times, t)[-CHATTER:]
         return chatters
 
 

@@ -139,9 +139,9 @@ def _moved(table: RuleTable, fresh: Engine, now_ms: int) -> NDArray[np.int64]:
                 new.memory = old.memory
         else:
             new.state[:] = np.where(old.state >= ACTIVE, ACTIVE, 0)
-        new.flaps = {
-            int(to): c.flaps[int(was)] for was, to in zip(cell[fits], there[fits], strict=True) if int(was) in c.flaps
-        }
+        moves = [(int(was), int(to)) for was, to in zip(cell[fits], there[fits], strict=True)]
+        new.flaps = {to: c.flaps[was] for was, to in moves if was in c.flaps}
+        new.chatters = {to: c.chatters[was] for was, to in moves if was in c.chatters}
         other.write(new)
     return active[~placed[active]]
 

@@ -27,6 +27,7 @@ class Memory:
     start: int = 0
     count: int = 0
     turns: list[int] = field(default_factory=list)  # when it began or ended
+    chattered: int = 0  # start of the episode that was said to chatter
     kind: Any = None  # the twin of a kind with memory
 
 
@@ -218,19 +219,25 @@ class Twin:
         cell.state = "active"
         self._say("raised", rule, slot, now, cell.start, position)
         if self._turns_before(cell, now) >= 2:
-            self._say("chatter", rule, slot, now, cell.start, position)
+            self._chatters(cell, rule, slot, now, position)
         cell.turns.append(now)
 
     def _clear(self, cell: Memory, rule: Rule, slot: int, now: int, position: int) -> None:
         asked = cell.since if cell.state == "clearing" else now
         quiet = cell.state == "clearing" and now - cell.since >= MINUTE
         if self._turns_before(cell, asked) >= 2 and not quiet:  # the third turn in a minute: it stays open
+            self._chatters(cell, rule, slot, now, position)
             if cell.state == "active":
                 cell.state, cell.since = "clearing", now
             return
         cell.state, cell.count = "normal", 0
         cell.turns.append(now)
         self._say("cleared", rule, slot, now, cell.start, position)
+
+    def _chatters(self, cell: Memory, rule: Rule, slot: int, now: int, position: int) -> None:
+        if cell.chattered != cell.start:  # once in an episode
+            cell.chattered = cell.start
+            self._say("chatter", rule, slot, now, cell.start, position)
 
     @staticmethod
     def _turns_before(cell: Memory, at: int) -> int:

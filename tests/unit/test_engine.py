@@ -195,6 +195,14 @@ def test_fire_clear_fire_within_a_second_tells_both_fires_with_two_identities() 
     assert events[0][4] != events[2][4]
 
 
+def test_a_long_fire_that_then_flaps_is_marked_though_its_third_turn_is_an_end() -> None:
+    turns = [("s1", "smoke", 1, 0), ("s1", "smoke", 0, 200_000)]
+    turns += [("s1", "smoke", n % 2 == 0, 201_000 + n * 1_000) for n in range(6)]
+    events = told(engine(), rows(*turns), batch=10)
+    assert kinds(events) == ["raised", "cleared", "raised", "chatter"]
+    assert events[2][4] == events[3][4]
+
+
 def test_two_messages_a_millisecond_apart_raise_once() -> None:
     assert kinds(told(engine(), rows(("s1", "smoke", 1, 0), ("s1", "smoke", 1, 1)), batch=10)) == ["raised"]
 
