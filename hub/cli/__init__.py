@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from hub.cli import (
+    actions,
     alerts,
     audit,
     check,
@@ -47,6 +48,7 @@ GROUPS: tuple[Callable[[typer.Typer], None], ...] = (
     doctor.register,
     credentials.register,
     alerts.register,
+    actions.register,
     audit.register,
     token.register,
     registry.register,

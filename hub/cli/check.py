@@ -101,6 +101,7 @@ def examine(folder: Path) -> Examination:
         found.warnings += wrong_rules(folder / "escalation.yaml", policy, severities)
     if rules is not None and registry is not None:
         found.warnings += _blind_rules(rules, registry)
+        _check_actions(folder, rules, registry, found)
     if rules is not None and context is not None:
         _check_shadow(folder / "rules" / "shadow", rules, context, registry, found)
     if settings is not None:
@@ -113,6 +114,15 @@ def examine(folder: Path) -> Examination:
         found.warnings += _thin_days(folder, registry, settings.timezone)
         _lost_contacts(folder, settings, registry, found)
     return found
+
+
+def _check_actions(folder: Path, rules: RuleSet, registry: Registry, found: Examination) -> None:
+    from hub.actuation.table import load_actions, unknown_devices
+
+    kinds = {rule.spec.id: rule.spec.kind for rule in rules.rules}
+    table = _read(lambda: load_actions(folder, kinds=kinds), found)
+    if table is not None:
+        found.warnings += unknown_devices(folder, table, registry.slot_of)
 
 
 def _read(load: Callable[[], T], found: Examination) -> T | None:
