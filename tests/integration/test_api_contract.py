@@ -17,6 +17,19 @@ from tests.support.served import Hub, hub_at
 EXAMPLES = 15
 API = "/api/v1"
 OPERATIONS = {
+    ("GET", "/api/v1/cases"),
+    ("POST", "/api/v1/cases"),
+    ("POST", "/api/v1/cases/orders"),
+    ("GET", "/api/v1/cases/{case_id}"),
+    ("POST", "/api/v1/cases/{case_id}/comments"),
+    ("POST", "/api/v1/cases/{case_id}/photos"),
+    ("GET", "/api/v1/cases/{case_id}/photos/{photo_id}"),
+    ("POST", "/api/v1/cases/{case_id}/{verb}"),
+    ("GET", "/api/v1/shelvings"),
+    ("POST", "/api/v1/alerts/{alert_id}/shelve"),
+    ("DELETE", "/api/v1/alerts/{alert_id}/shelve"),
+    ("POST", "/api/v1/devices/{device_id}/out-of-service"),
+    ("DELETE", "/api/v1/devices/{device_id}/out-of-service"),
     ("GET", f"{API}/board"),
     ("GET", f"{API}/alerts"),
     ("GET", f"{API}/alerts/{{alert_id}}"),
@@ -79,6 +92,7 @@ NAMES_MUST_EXIST = {
     f"{API}/alerts",
     f"{API}/devices",
     f"{API}/figures",
+    f"{API}/cases",  # and a report names a grid that exists
 }  # a filter by an unknown station is 422: no schema can say that
 RULES_MUST_MAKE_SENSE = {f"{API}/rules/files/{{name}}", f"{API}/rules/rollback"}  # and start from their version
 ENDLESS = {("GET", f"{API}/stream")}  # see test_api_stream.py
