@@ -10,11 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
+from hub.actuation.diagram import drawings
 from hub.actuation.formats import FORMATS, Saying, spoken
 from hub.actuation.interlock import Situation, judge, triggers
 from hub.actuation.machine import COMMAND, EVENTS, FINAL
 from hub.actuation.planning import planned
 from hub.actuation.table import load_actions, unknown_devices
+from hub.drawings import redrawn
 from hub.errors import ConfigError
 from hub.model.alerts import Alert
 from hub.model.commands import STATES, Ban, Command, Ground, Mode
@@ -37,6 +39,11 @@ def test_every_state_answers_every_event_and_nothing_is_sent_twice() -> None:
     assert all("planned" not in COMMAND[state].values() for state in STATES if state != "planned")
     for state in FINAL:
         assert set(COMMAND[state].values()) <= {state, None, "confirmed"}
+
+
+def test_the_drawing_in_the_documents_is_of_the_table() -> None:
+    text = (CONFIG.parent / "docs" / "actuation.md").read_text("utf-8")
+    assert redrawn(text, drawings()) == text, "run: python -m hub.actuation.diagram docs/actuation.md"
 
 
 def alert(rule: str, **more: Any) -> Alert:
