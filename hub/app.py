@@ -41,13 +41,14 @@ from hub.errors import ConfigError, Unavailable
 from hub.facts import Facts
 from hub.ingest.codecs import CODECS
 from hub.ingest.codecs.context import CodecContext
+from hub.ingest.flood import FloodGuard
 from hub.ingest.intake import Intake
 from hub.ingest.mqtt import Broker, PahoSession
 from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
 from hub.loops import Loop, backoff_s
-from hub.model.readings import QuarantineRow, Reject
+from hub.model.readings import Envelope, QuarantineRow, Reject
 from hub.model.rules import RuleSpec
 from hub.onboarding.rejections import Rejections
 from hub.onboarding.replay import Replays, Spool
@@ -222,6 +223,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
 
         # -- the pipeline
         spool = Spool(settings.data / "replay")
+        skews: Callable[[], Mapping[str, int]] = dict  # device → how far its clock is behind
         kept: list[Journal] = []  # where messages can be read again, in a process that has the journal
         intake: Intake | None = None
         answers: Answers | None = None
@@ -256,15 +258,16 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 clock,
                 book.load,
             )
-            pipeline, reload = core.pipeline, core.reload
+            pipeline, reload, skews = core.pipeline, core.reload, core.skews
             in_force = lambda: core.rules  # noqa: E731
             shadow = core.shadowing.report
             book.in_force, book.reload = in_force, core.reload_rules
             history_of_rules = Loop("rulebook", book.step)
             answers = _answers(settings, journal, core.screen.limits, sources, lambda: live.current, book)
+            guard = _flood_guard(live, ledger, intake, sources, context, clock)
             for lane, wanted in filters.items():
                 if wanted:
-                    take = _taker(intake, lane)
+                    take = _taker(intake, lane, guard, sessions)
                     sessions.append(PahoSession(broker, lane, wanted, take, clock=clock))
             # stop in reverse: sessions first, then what they feed
             closing.callback(history_of_rules.stop)
@@ -276,7 +279,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock, asking)
             rejections = _rejections(sources, context, sessions, clock)
             core.on_rejected = rejections.take
-            knowing += [rejections.loop, Replays(spool, intake.take, clock).loop]
+            knowing += [rejections.loop, Replays(spool, intake.take, clock).loop, guard.loop]
             for loop in knowing:
                 closing.callback(loop.stop)
                 starters.append(loop.start)
@@ -393,6 +396,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                         spool=spool,
                         journal=lambda: kept[0] if kept else None,
                         reload=reload,
+                        skews=skews,
                     ),
                 )
             )
@@ -547,8 +551,39 @@ def _wake(couriers: list[Courier]) -> None:
         courier.wake()
 
 
-def _taker(intake: Intake, lane: str) -> Callable[[Any], None]:
-    return lambda envelope: intake.take(envelope, lane=lane)
+def _taker(intake: Intake, lane: str, guard: FloodGuard, sessions: list[PahoSession]) -> Callable[[Any], None]:
+    """What a session gives its messages to. The fire lane is not guarded: an alarm passes, however many there are."""
+    if lane == "fire":
+        return lambda envelope: intake.take(envelope, lane=lane)
+
+    def take(envelope: Envelope) -> None:
+        if guard.admits(envelope):
+            intake.take(envelope, lane=lane)
+        elif envelope.receipt is not None:
+            _ack(sessions, envelope.receipt)  # else the broker would send it again, for ever
+
+    return take
+
+
+def _flood_guard(
+    live: LiveRegistry, ledger: Ledger, intake: Intake, sources: list[Source], context: CodecContext, clock: Clock
+) -> FloodGuard:
+    """Who holds devices back that send without end."""
+    router, asked = Router(sources, context), FactQueries(ledger)  # a router of its own: it decodes in another thread
+
+    def device_of(address: str) -> str:
+        slot = live.current.slot_of_address.get(address)
+        return "" if slot is None else live.current.ids[slot]
+
+    return FloodGuard(
+        lambda e: router.decode(e.topic, e.payload, received_at_ms=e.received_at_ms, retained=False),
+        intake.take,
+        lambda device, on: intake.say(device, "flooding", float(on)),
+        clock,
+        device_of=device_of,
+        standing=lambda: [device for device, _ in asked.standing({"flooding"})],
+        native_roots=[source.root for source in sources if source.codec == CANARY_CODEC],
+    )
 
 
 def _spec_of(rules: RuleSet, rule_id: str) -> RuleSpec | None:

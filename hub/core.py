@@ -157,6 +157,11 @@ class Core:
             self._save_state(self.clock())
         self.recorder.save(self.clock())
 
+    def skews(self) -> dict[str, int]:
+        """Device id → milliseconds that its clock is behind, for those whose clock is off now. From any thread."""
+        ids = self.pipeline.engine.registry.ids
+        return {ids[slot]: lag for slot, lag in self.screen.skew_ms.copy().items() if slot < len(ids) and ids[slot]}
+
     def _recorded(self, segment: Segment) -> None:
         self.on_readings(segment.batch)
         self.recorder.hand_over(segment)

@@ -17,6 +17,7 @@ from hub.api.wire_onboarding import (
     ClaimedOut,
     ClaimIn,
     ClaimsIn,
+    ClockOut,
     PastAlarm,
     ReplayIn,
     ReplayOut,
@@ -25,6 +26,8 @@ from hub.api.wire_onboarding import (
 )
 from hub.errors import ConfigError
 from hub.i18n import _
+from hub.ingest.clocks import MEANING, behind, policy_of
+from hub.ingest.screen import Limits
 from hub.onboarding.claims import Claim, id_from
 from hub.onboarding.service import Onboarding, OutOfReach
 from hub.onboarding.unknown import UnknownDevice
@@ -92,6 +95,20 @@ def replay(parts: Parts, actor: QuarantineReader, body: ReplayIn) -> ReplayOut:
         ],
         gone=gone,
     )
+
+
+@router.get(
+    "/clocks",
+    response_model=list[ClockOut],
+    summary="Devices whose clock is off now, the worst first, and what the hub makes of it",
+    responses=problems.described(404),
+)
+def clocks(parts: Parts, reader: QuarantineReader) -> list[ClockOut]:
+    return [
+        ClockOut(device=device, behind_ms=lag_ms, behind=behind(lag_ms), policy=policy, meaning=MEANING[policy])
+        for device, lag_ms in _of(parts).clocks(reader)
+        for policy in (policy_of(lag_ms, Limits()),)
+    ]
 
 
 def _of(parts: ApiParts) -> Onboarding:

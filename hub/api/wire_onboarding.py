@@ -105,3 +105,13 @@ class ReplayOut(Wire):
     devices: list[str]
     alarms: list[PastAlarm]
     gone: bool
+
+
+class ClockOut(Wire):
+    """A device whose clock is off: by how much its last message lay behind its receipt, and what the hub makes of it."""
+
+    device: str
+    behind_ms: int
+    behind: str
+    policy: str
+    meaning: str

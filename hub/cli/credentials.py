@@ -14,7 +14,6 @@ import typer
 from hub.cli.migrate import ConfigFolder, complain
 from hub.clock import now_ms
 from hub.errors import Refusal
-from hub.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from hub.security.accounts import Role
@@ -25,9 +24,7 @@ Names = Annotated[list[str], typer.Argument(metavar="NODE…", help="Names of no
 Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of the broker's files; default: DATA/mqtt.")]
 PidFile = Annotated[
     Path | None,
-    typer.Option(
-        "--pid-file", envvar="GRIDHUB_BROKER_PID_FILE", help="mosquitto's pid_file: it is told to read again."
-    ),
+    typer.Option("--pid-file", help="mosquitto's pid_file: it is told to read again."),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Write name,password to this new file (0600), not to the terminal.")
@@ -121,7 +118,6 @@ def _credentials(config: Path, folder: Path | None, pid_file: Path | None) -> It
     from hub.security.credentials import Credentials
     from hub.settings import load_settings
 
-    configure_logging(level="ERROR")  # what happened is said here, in words
     settings = load_settings(config)
     registry = load(config / "registry")
     credentials = Credentials(

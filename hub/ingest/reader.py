@@ -21,6 +21,9 @@ HUB_TOPIC = "$hub/"
 """Topics under which the hub tells of itself; no device can publish there through a broker session of ours."""
 REPLAY_TOPIC = HUB_TOPIC + "replay/"
 """`{REPLAY_TOPIC}{ms}/{topic}`: a message that came at `ms`, and could not be used then, is read once more."""
+FLOOD_TOPIC = HUB_TOPIC + "flood/"
+"""`{FLOOD_TOPIC}{count}/{topic}`: so many messages were dropped before the journal; the payload is the device's address."""
+FLOOD_REASON = "too many messages"
 _BIG = 1 << 62
 _RETAINED, _HISTORY, _DUPLICATE = int(Quality.RETAINED), int(Quality.HISTORY), int(Quality.DUPLICATE)
 _UNKNOWN, _CLOCK = int(Quality.UNKNOWN), int(Quality.CLOCK)
@@ -123,6 +126,8 @@ class Reader:
                 if topic.startswith(HUB_TOPIC):
                     if topic.startswith(REPLAY_TOPIC):
                         self._again(registry, record)
+                    elif topic.startswith(FLOOD_TOPIC):
+                        self._flooded(record)
                     else:
                         self._own(registry, record)
                     continue
@@ -218,6 +223,15 @@ class Reader:
         self._own_at.add(record.position)
         self._stretch(registry, slot, record, 0, None, (Reading(BY_CODE[code].name, float(record.payload)),))
 
+    def _flooded(self, record: Record) -> None:
+        """Messages that the flood guard has dropped, counted like any others that could not be used."""
+        count, _, topic = record.topic.removeprefix(FLOOD_TOPIC).partition("/")
+        if not (count.isdecimal() and len(count) < 12):
+            return
+        detail = "dropped before the journal: the device sends far more often than it should"
+        address = record.payload.decode("utf-8", "replace")
+        self._set_aside(record._replace(topic=topic, payload=b""), FLOOD_REASON, "flood", detail, address, int(count))
+
     def _again(self, registry: Registry, record: Record) -> None:
         """A message that came earlier: stored at its own time; judged by rules only as long as it is not late."""
         came, _, topic = record.topic.removeprefix(REPLAY_TOPIC).partition("/")
@@ -239,18 +253,18 @@ class Reader:
             if one.history:
                 self._stretch(registry, slot, record, flags | _HISTORY, observed, one.history)
 
-    def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str) -> None:
-        REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc()
+    def _set_aside(self, record: Record, reason: str, codec: str, detail: str, address: str, count: int = 1) -> None:
+        REJECTED.labels(codec=codec, reason=reason.split(":")[0][:60]).inc(count)
         topic = record.topic
         key = (topic, reason)
         if key not in self._quarantine and len(self._quarantine) >= _MOST_KINDS:
             key = ("(many topics)", reason)
         entry = self._quarantine.get(key)
         if entry is None:
-            self._quarantine[key] = _Aside(codec, detail, address, 1, record.at_ms, record)
+            self._quarantine[key] = _Aside(codec, detail, address, count, record.at_ms, record)
         else:
             entry.detail, entry.address, entry.last = detail, address, record
-            entry.count += 1
+            entry.count += count
 
     def _segment(self, registry: Registry, first: int, last: Record, *, tick: bool) -> Segment:
         batch = self._batch(registry, last)

@@ -136,6 +136,7 @@ _TABLE: tuple[Quantity, ...] = (
     _gauge("duty_unanswered", "", 0.0, 1e6),
     _gauge("alarms_per_person_10min", "", 0.0, 1e6),
     _switch("command_failed"),
+    _switch("flooding"),
 )
 
 
@@ -164,7 +165,7 @@ WANTED: Final[dict[str, str]] = {"relay_on": "relay_wanted", "lock_state": "lock
 """What a command can set → the quantity that tells of it. Such a row is no sign of life: others said it to the device."""
 OWN: Final[frozenset[str]] = frozenset({
     "unattended_s", "false_alarms_12m", "fire_confirmed", "chattering", "canary_missed", "channel_refusals", "unmanned_grids",
-    "thin_stations", "duty_unanswered", "alarms_per_person_10min", "command_failed",
+    "thin_stations", "duty_unanswered", "alarms_per_person_10min", "command_failed", "flooding",
 })  # fmt: skip
 """Quantities that the hub alone says (hub/facts.py), of devices and of itself: no device may claim them."""
 

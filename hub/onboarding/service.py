@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from hub.ingest.router import Router
@@ -44,10 +44,14 @@ class Onboarding:
         spool: Spool,
         journal: Callable[[], Kept | None] = lambda: None,
         reload: Callable[[], None] = lambda: None,
+        skews: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`folder`: of the registry. `router` is this object's own. `reload` has the running hub read the registry again."""
+        """`folder`: of the registry. `router` is this object's own. `reload` has the running hub read the registry again.
+
+        `skews`: device id → milliseconds that its clock is behind, for those whose clock is off now.
+        """
         self._folder, self._queries, self._router, self._registry = folder, queries, router, registry
-        self._spool, self._journal, self._reload = spool, journal, reload
+        self._spool, self._journal, self._reload, self._skews = spool, journal, reload, skews
         self._decode = decoder(router)
         self._reading = threading.Lock()  # codecs remember what they have read
 
@@ -81,6 +85,16 @@ class Onboarding:
             for address in filter(None, (part.strip() for part in one.addresses.split(";"))):
                 if address not in seen:
                     raise OutOfReach(address)
+
+    def clocks(self, actor: Actor) -> list[tuple[str, int]]:
+        """Devices that `actor` may see whose clock is off now, with the milliseconds that it is behind, the worst first."""
+        registry = self._registry()
+        found: list[tuple[str, int]] = []
+        for device_id, lag_ms in self._skews().items():
+            device = registry.find(device_id)
+            if device is not None and actor.may_see(device.grid, registry.station_of_grid.get(device.grid, "")):
+                found.append((device_id, lag_ms))
+        return sorted(found, key=lambda one: (-abs(one[1]), one[0]))
 
     def replay(self, actor: Actor, *, addresses: Collection[str] = (), dry_run: bool = False) -> tuple[Outcome, bool]:
         """Reads kept messages again, of `addresses` or all that `actor` may see; hands those that are understood now over.

@@ -17,7 +17,6 @@ from hub.i18n import _
 from hub.registry.snapshot import Registry
 from hub.security import passwords
 from hub.security.accounts import Account, Role, acl_file, nodes_of, objection, password_file
-from hub.telemetry import log
 
 ACCOUNTS: Final = "accounts.json"
 PASSWORDS: Final = "passwords"
@@ -92,7 +91,6 @@ class Credentials:
                     sites=tuple(sites),
                     root=root,
                 )
-        log.info("credentials.created", accounts=wanted[:50], count=len(wanted))
         return made
 
     def rotate(self, names: Iterable[str]) -> list[Secret]:
@@ -103,7 +101,6 @@ class Credentials:
                 accounts[secret.name] = _known(accounts, secret.name).rotated(
                     passwords.hashed(secret.password), self._clock()
                 )
-        log.info("credentials.rotated", accounts=[s.name for s in made][:50], count=len(made))
         return made
 
     def revoke(self, names: Iterable[str]) -> None:
@@ -112,7 +109,6 @@ class Credentials:
         with self._changing() as accounts:
             for name in wanted:
                 accounts[name] = _known(accounts, name).revoked(self._clock())
-        log.info("credentials.revoked", accounts=wanted[:50], count=len(wanted))
 
     def write(self) -> None:
         """Writes the broker's files anew: after the registry, or the operator's own lines, have changed."""

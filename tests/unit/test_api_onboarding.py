@@ -22,7 +22,7 @@ from hub.onboarding.service import Onboarding
 from hub.registry.live import LiveRegistry
 from hub.stores.quarantine_queries import QuarantineQueries
 from tests.support.paths import CONFIG
-from tests.support.served import FAR_GRID, GRID, Hub, hub_at
+from tests.support.served import FAR_GRID, GRID, SMOKE, Hub, hub_at
 
 API = "/api/v1/onboarding"
 NOW = 1_767_225_600_000
@@ -43,6 +43,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             lambda: live.current,
             spool=Spool(tmp_path / "replay"),
             reload=lambda: live.reload() and None,
+            skews=lambda: {SMOKE: 7_200_000, "gone": 1},
         )
         found.parts = dataclasses.replace(found.parts, onboarding=onboarding, registry=lambda: live.current)
         found.app = create_app(found.parts)
@@ -119,3 +120,9 @@ def test_a_folder_that_cannot_be_written_is_told(hub: Hub, monkeypatch: pytest.M
     monkeypatch.setattr(claims, "replaced", refused)
     answer = client(hub).post(f"{API}/claims", json=claim())
     assert (answer.status_code, answer.json()["code"]) == (409, "registry-not-writable")
+
+
+def test_a_clock_that_is_off_is_shown_to_whom_the_device_concerns(hub: Hub) -> None:
+    (one,) = client(hub).get(f"{API}/clocks").json()
+    assert (one["device"], one["behind"], one["policy"]) == (SMOKE, "2 h behind", "late")
+    assert client(hub, grids=(FAR_GRID,)).get(f"{API}/clocks").json() == []

@@ -115,7 +115,7 @@ def test_all_is_well_is_no_fact():
 
 
 def test_every_fact_is_a_quantity_of_the_hubs_own_and_stays_within_its_limits():
-    assert OWN - {"chattering"} == AT_HAND | IN_LEDGER
+    assert OWN - {"chattering", "flooding"} == AT_HAND | IN_LEDGER
     many = Known(refusals={"w": 10**9}, told={"li": 10**9}, false_alarms={"a": 10**9}, unattended=[("a", 0)])
     for (_, name), value in (ledger_facts(many, T0) | hub_facts(missed=10**9, unmanned=["g"] * 2_000)).items():
         assert QUANTITIES[name].low <= value <= QUANTITIES[name].high
