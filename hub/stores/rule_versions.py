@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from hub.stores import audit_log
 from hub.stores.ledger import Ledger
+from hub.stores.record_queries import RecordQueries
 from hub.stores.schema import rule_versions
 
 FILE = "file"
@@ -46,6 +47,14 @@ class RuleVersions:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.record_queries = RecordQueries(ledger)
+
+    def applied_between(self, after_ms: int, until_ms: int) -> builtins.list[RuleVersion]:
+        """Entries that came into force in (after_ms, until_ms], oldest first."""
+        at = rule_versions.c.applied_at_ms
+        wanted = select(*_ROW).where(at > after_ms, at <= until_ms).order_by(at, rule_versions.c.id)
+        with self._ledger.read() as connection:
+            return [_version(row) for row in connection.execute(wanted)]
 
     def record(
         self,

@@ -12,19 +12,23 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.__main__ import app
+from hub.clock import SteppedClock
 from hub.errors import NotFound, Unavailable
 from hub.ingest.router import Source
 from hub.model.readings import Envelope
 from hub.registry.loader import load
 from hub.registry.snapshot import Registry
-from hub.replay.answers import Answers, InForce
+from hub.replay.answers import Answers, Change, InForce
 from hub.replay.explainer import Explainer, lookback_ms
 from hub.replay.journal_source import shelf_of
 from hub.replay.telling import told
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.rules.testing.explaining import Explanation, rule_text
-from hub.rules.testing.trace import Subject
+from hub.rules.testing.subject import Subject
 from hub.stores.journal import Journal, JournalConfig
+from hub.stores.record_queries import Recorded, RecordQueries, SetAside
+from hub.stores.schema import quarantine
+from tests.support.served import hub_at
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = 1_704_067_200_000  # 2024-01-01T08:00 at the site
@@ -303,6 +307,135 @@ def test_a_condition_that_another_one_explains(tape: Tape, ask: Ask, registry: R
     assert f"while gateway-offline is active for {GATEWAY}" in english(found)
     parent = ask("gateway-offline", GATEWAY, 200)
     assert f"While it lasts, {rule.spec.id} keeps quiet" in english(parent)
+
+
+def test_a_correlation_lists_only_what_its_terms_read(tape: Tape, ask: Ask) -> None:
+    tape.says(10, SMOKE, battery_pct=80)
+    tape.says(20, SMOKE, smoke=True)
+    tape.says(30, SMOKE, battery_pct=79)
+    tape.written(60)
+    found = ask("fire-confirmed", SMOKE, 50)
+    assert {step.quantity for step in found.steps if step.what == "reading"} == {"smoke"}
+
+
+# What was recorded ---------------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """What a ledger would know."""
+
+    def __init__(self, *fired: Recorded, aside: SetAside | None = None) -> None:
+        self.known, self.aside = fired, aside
+
+    def fired(self, rule_id: str, devices: list[str], from_ms: int, to_ms: int) -> list[Recorded]:
+        return [one for one in self.known if one.raised_ms <= to_ms and one.device_id in devices]
+
+    def set_aside(self, addresses: tuple[str, ...], from_ms: int, to_ms: int) -> SetAside | None:
+        return self.aside
+
+
+def fired(at_s: float, device: str, ended_s: float | None = None, reason: str = "") -> Recorded:
+    end = None if ended_s is None else T0 + int(ended_s * 1_000)
+    closed = end if reason else None
+    more = {"closed_by": "hub" if reason else "", "reason": reason, "chattering": False}
+    return Recorded(
+        alert_id="a", device_id=device, raised_ms=T0 + int(at_s * 1_000), ended_ms=end, closed_ms=closed, **more
+    )  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ask_then(tmp_path: Path, registry: Registry) -> Ask:
+    def asked(rule: str, device: str, at_s: float, kept: Kept, *ran: tuple[float, RuleSet]) -> Explanation:
+        """`ran`: rules, and since when they were in force."""
+        since = [(T0 + int(s * 1_000), rules) for s, rules in ran]
+
+        def in_force(at_ms: int) -> InForce:
+            rules = [rules for since_ms, rules in since if since_ms <= at_ms][-1]
+            between = lambda after: [Change(at, r, "op-1", "trial") for at, r in since if after < at <= at_ms]  # noqa: E731
+            return InForce(rules, {}, record=kept, changes=between)  # type: ignore[arg-type]
+
+        explainer = Explainer(records=shelf_of(tmp_path / "journal"), sources=SOURCES, zone="Asia/Shanghai")
+        answers = Answers(explainer=explainer, registry=lambda: registry, in_force=in_force)
+        return answers.of_device(device, rule, T0 + int(at_s * 1_000))
+
+    return asked
+
+
+LONG_AGO = -86_400.0
+
+
+def test_a_raise_is_dated_by_the_delay_that_was_in_force_then(
+    tape: Tape, ask_then: Ask, shipped: RuleSet, tmp_path: Path
+) -> None:
+    sooner = changed(tmp_path, "smoke.yaml", "clear_above: 20, hold_s: 60}", "clear_above: 20, hold_s: 5}")
+    tape.says(20, SMOKE, battery_pct=8)
+    tape.written(200)
+    found = ask_then("smoke-battery-level", SMOKE, 150, Kept(fired(80, SMOKE)), (LONG_AGO, shipped), (100, sooner))
+    assert found.fired
+    said = english(found)
+    assert "It fired at 2024-01-01 08:01:20, by the rule as it was then." in said
+    assert "It stayed so for 5 s" not in said
+    assert "The rule was another before 2024-01-01 08:01:40: battery_pct:" in said
+    assert "changed then by op-1 (trial)" in said
+    assert [s.event for s in found.steps if s.event][-1] == "rule changed"
+
+
+def test_a_rule_that_was_off_meanwhile_began_afresh_and_says_why_its_alert_was_closed(
+    tape: Tape, ask_then: Ask, shipped: RuleSet, tmp_path: Path
+) -> None:
+    off = changed(tmp_path, "smoke.yaml", "    latch: true\n", "    latch: true\n    enabled: false\n")
+    tape.says(20, SMOKE, smoke=True)
+    tape.written(100)
+    kept = Kept(fired(20, SMOKE, 40, "the rule was switched off"))
+    found = ask_then("smoke-alarm", SMOKE, 80, kept, (LONG_AGO, shipped), (40, off), (50, shipped))
+    assert not found.fired
+    said = english(found)
+    assert "That alert was closed at 2024-01-01 08:00:40 by hub: the rule was switched off." in said
+    assert "The rule was another before 2024-01-01 08:00:50: it was switched off." in said
+
+
+def test_a_device_that_the_hub_did_not_know_then_did_not_fire(tape: Tape, ask_then: Ask, shipped: RuleSet) -> None:
+    tape.says(20, SMOKE, smoke=True)
+    tape.written(60)
+    strange = SetAside(count=1, first_ms=T0 + 20_000, last_ms=T0 + 20_000)
+    found = ask_then("smoke-alarm", SMOKE, 50, Kept(aside=strange), (LONG_AGO, shipped))
+    assert (found.fired, found.verdict.code) == (False, "unknown-then")
+    said = english(found)
+    assert "The hub did not know the device then: 1 of its messages, from 2024-01-01 08:00:20" in said
+    assert "says otherwise: It fired at 2024-01-01 08:00:20" in said
+
+
+def test_what_was_recorded_is_the_verdict_where_the_replay_says_something_else(
+    tape: Tape, ask_then: Ask, shipped: RuleSet
+) -> None:
+    tape.says(20, SMOKE, smoke=True)
+    tape.says(5, GATEWAY, online=True)
+    tape.written(60)
+    assert ask_then("smoke-alarm", SMOKE, 50, Kept(), (LONG_AGO, shipped)).verdict.code == "not-recorded"
+    agrees = ask_then("smoke-alarm", SMOKE, 50, Kept(fired(20, SMOKE)), (LONG_AGO, shipped))
+    assert (agrees.fired, [n.code for n in agrees.notes]) == (True, [])
+    assert "The hub recorded it as active from 2024-01-01 08:00:20 on." in english(agrees)
+    earlier = ask_then("smoke-alarm", SMOKE, 50, Kept(fired(2, SMOKE)), (LONG_AGO, shipped))
+    assert "It fired at 2024-01-01 08:00:02, as the hub recorded it." in english(earlier)
+    unseen = ask_then("gateway-offline", GATEWAY, 50, Kept(fired(30, GATEWAY)), (LONG_AGO, shipped))
+    assert unseen.fired
+    assert "which playing the records again does not show" in english(unseen)
+
+
+def test_the_ledger_tells_what_fired_and_whose_messages_were_set_aside(tmp_path: Path) -> None:
+    with hub_at(tmp_path, SteppedClock(T0)) as hub:
+        hub.says(SMOKE, "smoke-alarm")
+        record = RecordQueries(hub.ledger)
+        (one,) = record.fired("smoke-alarm", [SMOKE, GAS], 0, T0 + 10**9)
+        assert (one.device_id, one.ended_ms, one.reason) == (SMOKE, None, "")
+        assert record.fired("smoke-alarm", [GAS], 0, T0 + 10**9) == []
+        assert record.set_aside(["native-v1:x"], 0, T0) is None
+        row = {"topic": "t", "reason": "unknown device", "codec": "native-v1", "address": "native-v1:x", "count": 3}
+        with hub.ledger.begin() as connection:
+            times = {"first_at_ms": T0, "last_at_ms": T0 + 5, "position": 1, "payload": b"", "detail": ""}
+            connection.execute(quarantine.insert().values(**row, **times))
+        assert record.set_aside(["native-v1:x"], T0 + 5, T0 + 9) == SetAside(count=3, first_ms=T0, last_ms=T0 + 5)
+        assert record.set_aside(["native-v1:x"], T0 + 6, T0 + 9) is None
 
 
 # What is missing -----------------------------------------------------------------------------------------------------

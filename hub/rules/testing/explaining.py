@@ -14,7 +14,8 @@ from hub.model.quantities import QUANTITIES
 from hub.rules.condition import STATE_NAMES
 from hub.rules.ruleset import Rule
 from hub.rules.testing.sentences import Instant, Sentence, condition, in_words
-from hub.rules.testing.trace import Standing, Step, Story, Subject
+from hub.rules.testing.subject import Subject
+from hub.rules.testing.trace import Standing, Step, Story
 
 NORMAL, PENDING, ACTIVE, CLEARING = STATE_NAMES
 
@@ -268,6 +269,9 @@ def _fired(
         text = _("It was active at the beginning of the records that are left.")
         return Sentence("active-before", text), tuple(_members(standing))
     values: dict[str, Any] = {"at": Instant(cause.at_ms), "condition": condition(rule)}
+    if any(s.event.startswith("rule changed") and s.at_ms > cause.at_ms for s in steps):
+        verdict = Sentence("fired", _("It fired at {at}, by the rule as it was then."), values)
+        return verdict, tuple(_readings(steps, cause))
     if rule.run.driven_by == "silence":
         more += _silence(subject, rule, standing, cause)
         verdict = Sentence("fired", _("It fired at {at}: the device was lost."), values)
@@ -294,10 +298,13 @@ def _silence(subject: Subject, rule: Rule, standing: Standing, cause: Step) -> I
     yield Sentence("silent", _("It was last heard at {at}, and may be silent for {limit} s."), values)
 
 
-def _what_it_saw(rule: Rule, steps: tuple[Step, ...], cause: Step) -> Iterator[Sentence]:
-    """The reading that began it, the delay, and the reading or tick that ended the delay."""
-    upto = [s for s in steps if s.at_ms <= cause.at_ms]
-    began = next((s for s in reversed(upto) if s.what == "reading" and s.before == NORMAL and s.state != NORMAL), None)
+def _beginning(upto: list[Step]) -> Step | None:
+    return next((s for s in reversed(upto) if s.what == "reading" and s.before == NORMAL and s.state != NORMAL), None)
+
+
+def _readings(steps: tuple[Step, ...], cause: Step) -> Iterator[Sentence]:
+    """The reading that began it, and the one that was the cause, where one was."""
+    began = _beginning([s for s in steps if s.at_ms <= cause.at_ms])
     for step in dict.fromkeys(s for s in (began, cause) if s is not None and s.what == "reading"):
         unit = QUANTITIES[step.quantity].unit
         values = {
@@ -306,6 +313,13 @@ def _what_it_saw(rule: Rule, steps: tuple[Step, ...], cause: Step) -> Iterator[S
             "at": Instant(step.at_ms),
         }
         yield Sentence("value", _("{quantity} was {value} at {at}."), values)
+
+
+def _what_it_saw(rule: Rule, steps: tuple[Step, ...], cause: Step) -> Iterator[Sentence]:
+    """The reading that began it, the delay, and the reading or tick that ended the delay."""
+    upto = [s for s in steps if s.at_ms <= cause.at_ms]
+    began = _beginning(upto)
+    yield from _readings(steps, cause)
     if rule.run.hold_ms and began is not None:
         values = {"hold": f"{rule.run.hold_ms / 1_000:g}", "since": Instant(began.at_ms)}
         text = _("It stayed so for {hold} s from {since}; no reading in between said otherwise.")

@@ -5,26 +5,23 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hub.model.quantities import BY_CODE, CODE, QUANTITIES
+from hub.model.quantities import BY_CODE, QUANTITIES
 from hub.model.readings import Quality, ReadingBatch
 from hub.model.rules import ConditionEvent
-from hub.registry.snapshot import Registry
-from hub.rules.areas import Areas
 from hub.rules.condition import ACTIVE, BREACH, STATE_NAMES
 from hub.rules.correlation import Correlation
 from hub.rules.engine import Engine
 from hub.rules.found import Found
 from hub.rules.ruleset import Rule, RuleSet
-from hub.rules.scope import effective
 from hub.rules.table import RuleTable
+from hub.rules.takeover import rebased
 from hub.rules.testing.player import quiet
-from hub.rules.testing.scenes import with_references
+from hub.rules.testing.subject import Subject, around, read_by, what_decides
 
 SIGNALS: Final = ("clear", "breach", "between", "unknown")
 _ON: Final = STATE_NAMES[ACTIVE:]
@@ -80,77 +77,6 @@ class Standing:
     members: tuple[tuple[str, str, int, int], ...] = ()  # of a correlation: (rule, device, began, ended; 0: lasts)
 
 
-class Subject:
-    """One rule for one device, as both stand in a rule set and registry. `rule` is None when the rule does not watch the device."""
-
-    def __init__(self, ruleset: RuleSet, registry: Registry, rule_id: str, slot: int) -> None:
-        base = ruleset.find(rule_id)
-        assert base is not None
-        self.base, self.registry, self.slot = base, registry, slot
-        self.ruleset = with_references(ruleset, [rule_id])
-        self.inhibits = tuple(
-            one for one in ruleset.rules if any(inhibitor.rule == rule_id for inhibitor in one.inhibitors)
-        )
-        found = [one for one in effective(as_one(base), registry, slot) if one.rule.spec.id == rule_id]
-        self.rule: Rule | None = found[0].rule if found else None
-
-    @property
-    def enabled(self) -> bool:
-        return self.rule is not None and self.rule.spec.enabled
-
-    def concerned(self) -> NDArray[np.bool_]:
-        """By slot: the devices whose readings can matter to it."""
-        wanted = np.zeros(len(self.registry), bool)
-        areas = Areas(self.registry)
-        seen: set[tuple[str, bytes]] = set()
-        waiting: list[tuple[Rule, NDArray[np.bool_]]] = []
-
-        def among(rule_id: str, slots: NDArray[np.bool_]) -> None:
-            rule = self.ruleset.find(rule_id)
-            if rule is not None and slots.any():
-                waiting.append((rule, slots))
-
-        own = np.zeros(len(self.registry), bool)
-        own[self.slot] = True
-        among(self.base.spec.id, own)
-        hub = self.registry.slot_of.get("hub")
-        if hub is not None:
-            wanted[hub] = True
-        while waiting:
-            rule, slots = waiting.pop()
-            key = (rule.spec.id, slots.tobytes())
-            if key in seen:
-                continue
-            seen.add(key)
-            wanted |= slots
-            for one in (rule, *rule.overrides):
-                for inhibitor in one.inhibitors:
-                    among(inhibitor.rule, _around(self.registry, areas, slots, inhibitor.where))
-                for trigger in one.run.triggers:
-                    for other in trigger.rules:
-                        among(other, _around(self.registry, areas, slots, trigger.area))
-                if one.run.counted is not None:
-                    for other in one.run.counted.rules:
-                        among(other, _around(self.registry, areas, slots, one.run.counted.area))
-        return wanted
-
-
-def as_one(rule: Rule) -> RuleSet:
-    return RuleSet((rule,), rule.spec.version)
-
-
-def _around(registry: Registry, areas: Areas, slots: NDArray[np.bool_], where: str) -> NDArray[np.bool_]:
-    """Devices in the same area as any of `slots`, or their parents."""
-    found = np.zeros(len(registry), bool)
-    if where == "parent":
-        parents = registry.parent[slots]
-        found[parents[parents >= 0]] = True
-        return found
-    codes = areas.of(where)
-    inside = np.unique(codes[slots])
-    return np.isin(codes, inside[inside >= 0])
-
-
 class Trace:
     """Takes readings and ticks in order; `steps` are the newest `_MOST_STEPS` that concern the rule, `dropped` counts the others."""
 
@@ -165,9 +91,33 @@ class Trace:
         self._concerned = subject.concerned()
         self.engine.last_heard_ms[~self._concerned] = _NEVER  # whose readings are passed over is not silent
         self._table, self._cell = self._find()
-        rule = subject.rule or subject.base
-        watched = {CODE[q] for q in (rule.spec.quantity, *rule.run.also) if q}
-        self._quantities = watched if rule.run.driven_by == "values" else None  # None: each is a sign of life
+        self._quantities = read_by(subject)
+
+    def switch(self, ruleset: RuleSet, now_ms: int) -> bool:
+        """The rules become those of `ruleset`, as in a running hub. False: neither this rule nor one it refers to is another."""
+        own = self.subject.base.spec.id
+        known = ruleset.find(own) is not None
+        after = Subject(ruleset, self.subject.registry, own, self.subject.slot) if known else None
+        rules = after.ruleset if after is not None else RuleSet((), "")
+        if what_decides(rules) == what_decides(self.engine.ruleset):
+            return False
+        self.settle()
+        before, registry = self.state, self.subject.registry
+        self.engine, withdrawn = rebased(self.engine, rules, registry, now_ms=now_ms, position=0)
+        if after is not None:
+            self.subject = after
+            more = after.concerned() & ~self._concerned
+            self.engine.last_heard_ms[more] = now_ms
+            self._concerned |= more
+            self._quantities = read_by(after)
+        self.engine.last_heard_ms[~self._concerned] = _NEVER
+        self._table, self._cell = self._find()
+        if now_ms <= self.start_ms:
+            return True  # it was like this from the beginning
+        said = "rule changed" + (", withdrawn" if any(e.rule.id == own and self._is_own(e) for e in withdrawn) else "")
+        step = Step(at_ms=now_ms, what="condition", before=before, state=self.state, rule=own, event=said)
+        self._keep(replace(step, device=registry.ids[self.subject.slot]))
+        return True
 
     def _find(self) -> tuple[RuleTable | Correlation | None, int]:
         rule_id, slot = self.subject.base.spec.id, self.subject.slot
@@ -363,9 +313,9 @@ class Trace:
         own = np.zeros(len(registry), bool)
         own[self.subject.slot] = True
         for inhibitor in rule.inhibitors:
-            around = _around(registry, self.engine.areas, own, inhibitor.where)
+            near = around(registry, self.engine.areas, own, inhibitor.where)
             for slot, _ in self.engine.active_of(inhibitor.rule):
-                if around[slot]:
+                if near[slot]:
                     yield inhibitor.rule, registry.ids[slot]
 
 
