@@ -139,7 +139,10 @@ class TasmotaCodec:
         if last.startswith("STATUS") or "StatusSNS" in body or "StatusSTS" in body:
             self._status(body, saying)
         else:
-            self._values(body, saying)
+            self._values(body, saying, metered=last == "SENSOR")
+        bridged = self._bridged(body.get("ZbReceived", body.get("ZbInfo")), saying)
+        if bridged:
+            return bridged
         if saying.empty and not saying.findings.warnings and saying.at.at_ms is None and not saying.at.local:
             return (saying.decoded(ignored=f"no reading in {last}"),)
         return (saying.decoded(),)
@@ -187,17 +190,12 @@ class TasmotaCodec:
                 for n in range(power.bit_length()):
                     saying.put(f"relay_on_{n + 1}", bool(power >> n & 1))
 
-    def _values(self, body: dict[str, Any], saying: Saying) -> None:
+    def _values(self, body: dict[str, Any], saying: Saying, *, metered: bool = True) -> None:
         if body.get("Time") is not None:
             saying.time(body["Time"])
         fahrenheit = body.get("TempUnit") in ("F", "°F")
         pressure = {"mmHg": "mmHg", "inHg": "inHg"}.get(str(body.get("PressureUnit")), "")
-        groups = [key for key, value in body.items() if isinstance(value, dict)]
-        alike = {key for key in groups if re.search(r"-\d{2}\Z", key)} or {
-            key
-            for key in groups
-            if len([k for k in groups if re.sub(r"-\d+\Z", "", k) == re.sub(r"-\d+\Z", "", key)]) > 1
-        }
+        alike = _alike(body)
         for key, value in list(body.items())[:300]:
             power = _POWER.match(key)
             if power is not None and isinstance(value, str | int | bool):
@@ -209,9 +207,9 @@ class TasmotaCodec:
                     saying.put("rssi_dbm", value["Signal"], key="Signal")
             elif key.startswith("Info") and isinstance(value, dict):
                 self._information(key, value, saying)
-            elif isinstance(value, dict):
+            elif isinstance(value, dict) and key not in ("ZbReceived", "ZbInfo"):
                 suffix = f"_{key}" if key in alike else ""
-                if not put_sensor(key, value, saying, suffix, fahrenheit, pressure):
+                if not put_sensor(key, value, saying, suffix, fahrenheit, pressure) and metered:
                     put_meter(value, saying)
             elif re.match(r"Switch\d+\Z", key) and isinstance(value, str):
                 saying.put(
@@ -221,6 +219,25 @@ class TasmotaCodec:
                 saying.put("supply_voltage_v", value)
             elif key == "UptimeSec":
                 saying.put("uptime_s", value)
+
+    def _bridged(self, devices: Any, saying: Saying) -> tuple[Decoded, ...]:
+        """Zigbee devices behind a bridge: each a device of its own, by its name or its short address."""
+        said = []
+        for address, values in list(devices.items())[:50] if isinstance(devices, dict) else []:
+            if not isinstance(values, dict):
+                continue
+            name = values.get("Name", values.get("Device", address))
+            name = name[:64] if isinstance(name, str) and name else str(address)[:64]
+            own = Saying(NAME, f"{saying.device}/{name}", name, saying.received_at_ms, saying.zone)
+            own.at = saying.at
+            own.fields["gateway"] = saying.device
+            own.fields["device_uid"] = str(values.get("IEEEAddr", values.get("Device", address)))[:40]
+            power = values.get("Power")
+            if power in (0, 1):  # of a switch; watts are ActivePower
+                own.put("relay_on", bool(power))
+            put_sensor(name, {k: v for k, v in values.items() if k != "Power"}, own, "", False, "")
+            said.append(own.decoded())
+        return tuple(said)
 
     @staticmethod
     def _information(key: str, value: dict[str, Any], saying: Saying) -> None:
@@ -258,6 +275,21 @@ class TasmotaCodec:
 
     def _reject(self, saying: Saying, reason: str, detail: str) -> Reject:
         return Reject(codec=NAME, reason=reason, detail=detail, device=saying.device, address=saying.address)
+
+
+def _alike(body: dict[str, Any]) -> set[str]:
+    """Sensors that say the same as another one in the message: their readings carry the sensor's name."""
+    groups = {
+        k: v
+        for k, v in body.items()
+        if isinstance(v, dict) and k not in ("ENERGY", "Wifi") and not k.startswith("ESP32")
+    }
+    offers: dict[str, list[str]] = {}
+    for group, values in groups.items():
+        for key in values:
+            if key in ("Temperature", "Humidity", "Pressure", "DewPoint", "Illuminance"):
+                offers.setdefault(key, []).append(group)
+    return {group for several in offers.values() if len(several) > 1 for group in several}
 
 
 def _relay(number: str) -> str:

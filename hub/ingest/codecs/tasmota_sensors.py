@@ -22,9 +22,10 @@ _SENSOR: Final = {
     "Power": "power_w", "Occupancy": "occupancy", "Contact": "door_open", "Water": "water_leak", "Smoke": "smoke", "Battery": "battery_pct",
     "BatteryPercentage": "battery_pct", "BatteryVoltage": "battery_v", "LinkQuality": "linkquality", "RSSI": "rssi_dbm", "Motion": "occupancy",
     "Moisture": "soil_moisture_pct", "Energy": "energy_import_kwh", "Range": "range", "ZoneStatusChange": "zone_status", "Position": "position_pct",
-    "CO2": "co2_ppm", "Red": "red", "Proximity": "proximity",
+    "Fire": "smoke", "CO": "co_alarm", "BatteryLowAlarm": "battery_low", "RMSVoltage": "voltage_v", "RMSCurrent": "current_a",
+    "ActivePower": "power_w", "CO2": "co2_ppm", "Red": "red", "Proximity": "proximity",
 }  # fmt: skip
-_PHASE: Final = re.compile(r"[_ ]?(?:L|P|Phase|phase)_?([123])\Z|_([123])\Z")
+_PHASE: Final = re.compile(r"[_ ]?(?:L|P|Phase|phase|(?<=_)[lp])_?([123])\Z|_([123])\Z")
 # parts of keys (lower case) that installers choose, German and English → name; the first that fits counts
 _METER: Final = (
     (("einspeis", "export", "lieferung", "e_out", "total_out", "energyout", "feed", "2_8_0", "2.8.0", "kwh_out"), "energy_export_kwh"),

@@ -127,6 +127,9 @@ class CompiledPart:
                 continue
             if keep:
                 saying.put(key[:100], value, key=key)
+            elif self.part.others == "words":
+                name = _ending(key[:100], value)
+                saying.put_named(name or key[:100], value)
             elif named(key) is not None:
                 saying.put_named(key[:100], value)
 
@@ -284,6 +287,18 @@ def _as_number(value: Any) -> float | int | None:
     if not isinstance(value, int | float) or value != value or abs(value) > 1e300:
         return None
     return value
+
+
+def _ending(key: str, value: Any) -> str:
+    """The longest common name that `key` is or ends with, if a value of it can be `value`; else ""."""
+    words = key.lower().split("_")
+    for n in range(len(words)):
+        found = named("_".join(words[n:]))
+        if found is not None:
+            is_switch = QUANTITIES[found[0]].kind in ("switch", "state")
+            if is_switch or not isinstance(value, bool):
+                return "_".join(words[n:])
+    return ""
 
 
 def _bit(value: Any, bit: int) -> Any:

@@ -179,8 +179,9 @@ class Part(Strict):
     time: Annotated[TimeSpec, BeforeValidator(_time)] | None = None
     values: Source | None = None  # the object that the keys of `metrics` are in
     metrics: Metrics = {}
-    others: Literal["ignore", "keep", "named"] = "ignore"
-    """Values that `metrics` does not name: passed over, kept under their own names, or taken by their common names."""
+    others: Literal["ignore", "keep", "named", "words"] = "ignore"
+    """Values that `metrics` does not name: passed over, kept under their own names, taken by their common names, or by common
+    names that end theirs (`hall_temperature`) and else kept."""
     except_: Annotated[list[str], Field(alias="except")] = []  # keys that are no values, for keep and named
     unknown: list[str] = []  # quantities of which nothing is known any more
     events: list[EventRow] = []
