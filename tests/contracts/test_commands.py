@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from hub.actuation.actuator import Actuator
+from hub.actuation.table import Table
 from hub.errors import IllegalAction, NotAllowed, NotFound
 from hub.model.readings import Quality
 from hub.stores.audit_log import AuditLog
+from hub.stores.fact_queries import FactQueries
 from hub.stores.ledger import Ledger
 from tests.support.alerts import OFFICER, OTHER, STRANGER, T0, VIEWER, WORKER, event
 from tests.support.commands import CABINET, CONFIRMED, ONE, RULES, SMOKE, Latest, Yard, table
@@ -302,3 +304,35 @@ def test_two_hubs_send_a_command_once(yard: Yard) -> None:
         one.join(10)
     assert len(yard.published) == 2
     assert set(yard.states().values()) == {"sent"}
+
+
+def test_what_was_not_done_is_a_fact_until_it_is_proven_or_the_alarm_is_over(yard: Yard) -> None:
+    facts = FactQueries(yard.ledger)
+    yard.burns(SMOKE, "cabinet-1")
+    alert = yard.burns()
+    yard.step()
+    assert facts.failed_commands(T0) == frozenset()
+    yard.step(later_ms=10_000)
+    assert facts.failed_commands(T0) == {"gate-1", "gate-2"}
+    yard.answers("gate-1", "gate_state", "open")
+    yard.step(later_ms=900_000)
+    assert yard.of("cabinet-1").state == "expired"
+    assert facts.failed_commands(T0) == {"gate-2"}, "what nobody approved was not meant to go"
+    assert facts.failed_commands(T0 + 1) == frozenset(), "of that time only"
+    yard.alerts.act(alert.id, "false_alarm", OFFICER, yard.now_ms, reason="dust")
+    assert facts.failed_commands(T0) == frozenset()
+
+
+def test_a_siren_that_shows_nothing_is_no_failure(yard: Yard) -> None:
+    siren = {"id": "siren", "set": {"siren": True}, "devices": ["siren-1"], "area": "station"}
+    first = yard.table.actions[0].model_dump()
+    yard.table = Table.model_validate({"actions": [{**first, **siren}]})
+    yard.boot()
+    yard.burns()
+    yard.step()
+    ((topic, body),) = yard.published
+    assert (topic, body["cmd"], body["on"], body["expires_ms"]) == (
+        "sc/v1/demo/st/siren/cmd", "siren", True, yard.now_ms + 120_000,
+    )  # fmt: skip
+    assert (yard.of("siren-1").state, yard.of("siren-1").reason) == ("unconfirmed", "it reports nothing to read back")
+    assert FactQueries(yard.ledger).failed_commands(T0) == frozenset()
