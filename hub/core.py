@@ -163,8 +163,8 @@ class Core:
         return {ids[slot]: lag for slot, lag in self.screen.skew_ms.copy().items() if slot < len(ids) and ids[slot]}
 
     def _recorded(self, segment: Segment) -> None:
-        self.on_readings(segment.batch)
         self.recorder.hand_over(segment)
+        self.on_readings(segment.batch)
         if segment.quarantine:
             self.on_rejected(segment.quarantine)
 
