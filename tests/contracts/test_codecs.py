@@ -125,7 +125,7 @@ def module_of(kind: codecs.CodecKind) -> str:
 
 def test_every_file_of_the_folder_is_in_the_table() -> None:
     folder = Path(codecs.__file__).parent
-    helpers = {"__init__", "context", "native_careful", "zigbee2mqtt_properties", "lorawan_objects", "tasmota_sensors",
+    helpers = {"__init__", "context", "native_careful", "zigbee2mqtt_properties", "zigbee2mqtt_exposes", "lorawan_objects", "tasmota_sensors",
                "sparkplug_protobuf", "thing_model", "homeassistant_entities"}  # fmt: skip
     modules = {file.stem for file in folder.glob("*.py")} - helpers
     written = [kind for kind in CODECS.values() if not isinstance(kind, Profiled)]

@@ -42,10 +42,14 @@ class _Known(msgspec.Struct, gc=False):
     """What a topic says, kept ready for the next message below it. `plain`: whether a glance at it is worth while."""
 
     address: str
-    device: str
-    gateway: str
+    gateway: str  # "" for a node itself
     site: str
     plain: bool = True
+
+    @property
+    def device(self) -> str:
+        """Not kept: it is a part of the address."""
+        return self.address.split("/")[-1 if self.gateway else -2]
 
 
 class _Numbers(msgspec.Struct, gc=False):
@@ -232,7 +236,6 @@ class NativeCodec:
         itself = parsed.device == NODE_ITSELF
         found = _Known(
             self._own_text(parsed.address),
-            parsed.node if itself else parsed.device,
             "" if itself else intern(parsed.node),
             intern(parsed.site),
         )

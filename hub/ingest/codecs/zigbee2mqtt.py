@@ -10,6 +10,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from hub.ingest.codecs.context import CodecContext
+from hub.ingest.codecs.zigbee2mqtt_exposes import in_usual_units, unusual_units
 from hub.ingest.codecs.zigbee2mqtt_properties import BATTERY, MAINS, PLAIN, SPECIAL, Kind
 from hub.ingest.findings import EDGE_ALARMS, Findings
 from hub.ingest.instants import ABSENT, AHEAD_MS, EARLIEST_MS, Instant, instant
@@ -66,6 +67,9 @@ class Zigbee2MqttCodec:
         self._start = len(root) + 1
         self._where: dict[str, _Where] = {}
         self._plans: dict[tuple[str, ...], tuple[_Step, ...]] = {}
+        self._units: dict[
+            str, tuple[tuple[str, str], ...]
+        ] = {}  # by device: properties whose unit is not the usual one
 
     def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
@@ -100,6 +104,8 @@ class Zigbee2MqttCodec:
     def _state(
         self, where: _Where, body: dict[str, Any], warnings: tuple[str, ...], received_at_ms: int
     ) -> tuple[Decoded, ...]:
+        if self._units and (units := self._units.get(where.device)) is not None:
+            body = in_usual_units(body, units)
         seen = body.get("last_seen")
         if type(seen) is int and EARLIEST_MS <= seen <= received_at_ms + AHEAD_MS:
             at = Instant(seen)
@@ -248,6 +254,8 @@ class Zigbee2MqttCodec:
     def _other(self, where: _Where, payload: bytes) -> tuple[Decoded, ...] | Reject:
         if len(payload) > MAX_BYTES and where.part in ("availability", "bridge"):
             return self._reject(where, TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
+        if where.part == "bridge message 'devices'" and len(payload) <= MAX_BYTES:
+            self._units |= dict(list(unusual_units(payload).items())[: max(0, _REMEMBERED - len(self._units))])
         if where.part == "bridge event":
             return (self._said(where, ignored=where.part, events=_bridge_events(payload)),)
         if where.part not in ("availability", "bridge"):
