@@ -201,7 +201,7 @@ def _less(field: FieldChange, before: Mapping[str, Any], after: Mapping[str, Any
         return False
     old = before.get(key) if field.old is None else field.old
     new = after.get(key) if field.new is None else field.new
-    if not all(isinstance(one, int | float) for one in (old, new)):
+    if not isinstance(old, int | float) or not isinstance(new, int | float):
         return True
     return bool(new > old) if name in _MORE_IS_LESS else bool(new < old)
 

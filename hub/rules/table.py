@@ -45,14 +45,22 @@ class Cells:
 
     @staticmethod
     def fresh(size: int, memory: np.dtype[np.void] | None) -> Cells:
+        """Cells that know of nothing yet. What most rules never need takes no room until `grown`."""
         return Cells(
             _numbers(size),
             np.zeros(size, np.uint8),
-            np.zeros(size, np.int64),
-            np.zeros(size, np.int64),
-            np.zeros(size, np.uint8),
+            np.broadcast_to(np.int64(0), size),
+            np.broadcast_to(np.int64(0), size),
+            np.broadcast_to(np.uint8(0), size),
             None if memory is None else np.zeros(size, memory),
         )
+
+    def grown(self, *, counts: bool) -> None:
+        """Makes room for times (and `counts`), to be written to."""
+        if not self.start_ms.flags.writeable:
+            self.since_ms, self.start_ms = np.zeros(len(self.state), np.int64), np.zeros(len(self.state), np.int64)
+        if counts and not self.count.flags.writeable:
+            self.count = np.zeros(len(self.state), np.uint8)
 
     def take(self, index: NDArray[np.intp]) -> Cells:
         memory = None if self.memory is None else memory_at(self.memory, index)
@@ -90,6 +98,7 @@ class Kinds:
             for code in range(len(registry.kinds))
         }
         self._rows: dict[tuple[int, ...], Slots] = {}
+        self._lists: dict[bytes, tuple[Slots, Slots]] = {}
         self.rank = np.zeros(len(registry), np.int32)
         for slots in self.members.values():
             self.rank[slots] = np.arange(len(slots), dtype=np.int32)
@@ -97,10 +106,20 @@ class Kinds:
     def row(self, codes: Sequence[int]) -> Slots:
         """The devices of several kinds, one kind after the other: one array for all rules over the same kinds."""
         key = tuple(codes)
+        if len(key) == 1:
+            return self.members[key[0]]
         if key not in self._rows:
             self._rows[key] = np.concatenate([self.members[c] for c in key]) if key else np.empty(0, np.int32)
-            self._rows[key].flags.writeable = False
         return self._rows[key]
+
+    def listed(self, slots: Slots) -> tuple[Slots, Slots]:
+        """`slots`, and by slot the place among them (-1: none): one pair of arrays for all rules over the same devices."""
+        key = slots.tobytes()
+        if key not in self._lists:
+            places = np.full(len(self.registry), -1, np.int32)
+            places[slots] = np.arange(len(slots), dtype=np.int32)
+            self._lists[key] = (slots, places)
+        return self._lists[key]
 
 
 class RuleTable:
@@ -127,8 +146,7 @@ class RuleTable:
                 size += len(kinds.members[code])
             self.slot = kinds.row(whole)
         elif len(slots) * 8 >= len(kinds.registry):
-            self._list = np.full(len(kinds.registry), -1, np.int32)
-            self._list[slots] = np.arange(len(slots), dtype=np.int32)
+            self.slot, self._list = kinds.listed(slots)
         self.cells = Cells.fresh(len(self.slot), rule.run.memory)
         self.awake = 0
 
@@ -161,12 +179,10 @@ class RuleTable:
         if new.calm:
             return
         self.awake += int(np.count_nonzero(new.state)) - int(np.count_nonzero(c.state[cell]))
-        c.state[cell], c.since_ms[cell], c.start_ms[cell], c.count[cell] = (
-            new.state,
-            new.since_ms,
-            new.start_ms,
-            new.count,
-        )
+        c.grown(counts=bool(new.count.any()))
+        c.state[cell], c.since_ms[cell], c.start_ms[cell] = new.state, new.since_ms, new.start_ms
+        if c.count.flags.writeable:
+            c.count[cell] = new.count
         if new.flaps:
             c.flaps.update(new.flaps)
             if len(c.flaps) > _KEPT_FLAPS:
@@ -181,7 +197,8 @@ class RuleTable:
 
     def leap_copy(self, cells: Cells, leap_ms: int, now_ms: int) -> None:
         """The same for a copy of some cells."""
-        cells.since_ms = leapt(cells.since_ms, leap_ms, now_ms)
+        if self.awake:  # else no delay runs
+            cells.since_ms = leapt(cells.since_ms, leap_ms, now_ms)
         if cells.memory is not None:
             cells.memory = leapt_memory(cells.memory, leap_ms, now_ms)
         flaps = self.cells.flaps

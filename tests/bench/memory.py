@@ -11,6 +11,7 @@ from pathlib import Path
 from hub.ingest.reader import Reader
 from hub.ingest.screen import Limits, Screen
 from hub.registry.loader import load
+from hub.registry.snapshot import Registry
 from hub.rules.engine import Engine
 from hub.rules.ruleset import load_rules
 from tests.bench.load import START_MS, town_of
@@ -18,7 +19,8 @@ from tests.bench.stages import CONFIG, native_router
 
 
 def bytes_per_device(devices: int) -> int:
-    """Allocated bytes (Python and numpy) of everything that grows with the devices, divided by their number.
+    """Allocated bytes (Python and numpy) of everything that grows with the devices, divided by their number. What the rules cost
+    for a place without devices is left out.
 
     Includes a first message of each native device, so that what is remembered per device and topic is there.
     """
@@ -33,6 +35,8 @@ def bytes_per_device(devices: int) -> int:
         del warm
         gc.collect()
         tracemalloc.start()
+        for_none = Engine(rules, Registry.of(()), start_ms=START_MS)
+        of_rules, _ = tracemalloc.get_traced_memory()
         registry = load(place)
         engine = Engine(rules, registry, start_ms=START_MS)
         router = native_router(registry)
@@ -49,7 +53,8 @@ def bytes_per_device(devices: int) -> int:
         del records, segment
         gc.collect()
         used, _ = tracemalloc.get_traced_memory()
-        return round(used / len(registry))
+        del for_none
+        return round((used - 2 * of_rules) / len(registry))
 
 
 if __name__ == "__main__":
