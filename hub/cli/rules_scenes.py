@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hub.rules.ruleset import RuleSet
     from hub.rules.testing.scene_play import Outcome
-    from hub.rules.testing.scenes import Scene
+    from hub.rules.testing.scenes import Said, Scene
 
 _MOST_READINGS = 12
 _ASKED = ("fires", "clears", "silent")
@@ -191,7 +191,8 @@ def _show_timeline(console: Console, outcome: Outcome) -> None:
     rows: list[tuple[int, int, list[Text]]] = []
     concerned = {line.device for line in outcome.lines}
     said = [(s, word) for s, word in readings_of(outcome.scene) if not concerned or s.device in concerned]
-    for s, word in said[:_MOST_READINGS]:
+    near = _near_failures(said, outcome)
+    for s, word in near:
         words = ("", f"+{spans.spoken(s.at_ms)}", f"{s.device}: {s.quantity} {word}", "", "")
         rows.append((s.at_ms, 0, [Text(cell, style="dim") for cell in words]))
     for line in outcome.lines:
@@ -201,8 +202,23 @@ def _show_timeline(console: Console, outcome: Outcome) -> None:
     for _, _, cells in sorted(rows, key=lambda row: row[:2]):
         table.add_row(*cells)
     console.print(table)
-    if len(said) > _MOST_READINGS:
-        console.print(Text(f"  … and {len(said) - _MOST_READINGS:,} more readings", style="dim"))
+    if len(said) > len(near):
+        console.print(Text(f"  … and {len(said) - len(near):,} more readings", style="dim"))
+
+
+def _near_failures(said: list[tuple[Said, str]], outcome: Outcome) -> list[tuple[Said, str]]:
+    """The readings to show: those around the lines that are wrong (of a scene that is right, around all lines), else the first."""
+    wrong = {line.at_ms for line in outcome.lines if line.verdict != "as expected"}
+    times = sorted(wrong or {line.at_ms for line in outcome.lines})
+    if len(said) <= _MOST_READINGS or not times:
+        return said[:_MOST_READINGS]
+    around: dict[int, None] = {}  # numbers of readings; each time in turn gives the one that is next nearest to it
+    by_time = [sorted(range(len(said)), key=lambda n, at=at: abs(said[n][0].at_ms - at)) for at in times]  # type: ignore[misc]
+    for ranks in zip(*by_time, strict=True):
+        for n in ranks:
+            if len(around) < _MOST_READINGS:
+                around.setdefault(n)
+    return [said[n] for n in sorted(around)]
 
 
 def _as_json(outcomes: Timed, bare: list[Complaint]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from hub.rules.testing import scenes, spans
 from hub.rules.testing.player import Player
 from hub.rules.testing.scene_file import SceneFile
 from hub.rules.testing.scene_play import Outcome, coverage, played
+from tests.support.engine_stories import a_rule, ruleset
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "config" / "rules"
@@ -212,6 +213,24 @@ def test_silence_that_proves_nothing_fails_the_scene(shipped: RuleSet) -> None:
     )
 
 
+def test_silence_of_a_rule_that_could_never_know_anything_fails_the_scene() -> None:
+    text = """
+        scenes:
+          - name: a cabinet that gets warm slowly
+            readings:
+              - {at: 0s, every: EVERY, for: 5m, device: charging-cabinet-1, temperature_c: {ramp: [20, 22]}}
+            silent: [heats-up]
+        """
+    when = "{rises: 3, over_s: 60}"
+    rules = ruleset(
+        a_rule("heats-up", "rate_of_change", "device_kind: charging_cabinet, quantity: temperature_c", when)
+    )
+    text = text.replace("readings:", "rules: [heats-up]\n            readings:")
+    (failure,) = outcome_of(text.replace("EVERY", "30s"), rules).failures
+    assert failure.startswith("heats-up is silent because it never knew anything (always UNKNOWN); it needs a reading")
+    assert outcome_of(text.replace("EVERY", "5s"), rules).passed
+
+
 def test_an_engine_that_depends_on_how_batches_are_cut_fails_the_scene(
     shipped: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,7 +400,7 @@ def test_lengths_of_time_are_read(text: str, ms: int) -> None:
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["rules", "test", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["rules", "test", *map(str, arguments)], env={"COLUMNS": "150"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         return 2, str(result.exception)
     return result.exit_code, result.output
@@ -412,6 +431,26 @@ def test_the_command_fails_and_shows_both_timelines_when_a_limit_was_changed(fol
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
     assert suite.find("testcase/failure") is not None
+
+
+def test_the_readings_around_a_failure_are_shown_and_not_the_first_ones(folder: Path) -> None:
+    scene = """
+scenes:
+  - name: late
+    rules: [smoke-alarm]
+    readings:
+      - {at: 0s, every: 10s, for: 20m, device: smoke-alarm-1, smoke: false}
+      - {at: 20m5s, device: smoke-alarm-1, smoke: true}
+    expect:
+      - {rule: smoke-alarm, device: smoke-alarm-1, raised: 20m}
+"""
+    (folder / "scenes" / "late.yaml").write_text(scene, "utf-8")
+    code, said = run(folder / "scenes" / "late.yaml", "--rules", RULES)
+    assert code == 1
+    assert "smoke-alarm-1: smoke true" in said
+    assert "+19m50s" in said
+    assert "+10s " not in said
+    assert "… and 110 more readings" in said
 
 
 def test_the_command_speaks_json(folder: Path) -> None:

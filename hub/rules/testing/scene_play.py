@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from hub.model.quantities import BY_CODE, CODE, spoken
 from hub.model.readings import Ints, ReadingBatch
 from hub.model.rules import ConditionEvent
 from hub.rules import snapshot
+from hub.rules.condition import UNKNOWN
 from hub.rules.correlation import Correlation
 from hub.rules.engine import Engine
+from hub.rules.kinds.kind import Compiled, Signals
 from hub.rules.ruleset import Rule, RuleSet
+from hub.rules.table import RuleTable
 from hub.rules.testing import spans
 from hub.rules.testing.player import TICK_MS, Player
 from hub.rules.testing.scenes import Mark, Said, Scene
@@ -79,22 +83,24 @@ class Outcome:
 def played(scene: Scene, screen: Callable[[], Judge]) -> Outcome:
     """Plays `scene` in each of `WAYS`. Nothing is stored, nobody is told."""
     first, size, restarts = WAYS[0]
-    told, engine = _once(scene, screen(), size, restarts)
+    knowing: set[str] = set()
+    told, engine = _once(scene, screen(), size, restarts, knowing)
     lines = _timeline(scene.marks, told)
     failures = [_words(line) for line in lines if line.verdict != "as expected"]
-    failures += _idle_silence(scene, engine)
+    failures += _idle_silence(scene, engine, knowing)
     for way, size, restarts in WAYS[1:]:
-        other, _ = _once(scene, screen(), size, restarts)
+        other, _ = _once(scene, screen(), size, restarts, set())
         if other != told:
             failures.append(f"played {way}, the rules say something else than {first}: {_difference(told, other)}")
     return Outcome(scene=scene, lines=tuple(lines), failures=tuple(failures), told=tuple(told))
 
 
-def _once(scene: Scene, judge: Judge, size: int, restarting: bool) -> tuple[list[Told], Engine]:
+def _once(scene: Scene, judge: Judge, size: int, restarting: bool, knowing: set[str]) -> tuple[list[Told], Engine]:
+    """What the rules told, and the engine as it stands then; into `knowing` go the rules whose memory ever knew something."""
     told: list[Told] = []
     expected = {(mark.rule, mark.device) for mark in scene.marks}
     hidden = {r.spec.id for r in scene.ruleset.rules if not r.spec.alert} - {rule for rule, _ in scene.silent}
-    rules = _outspoken(scene.ruleset)
+    rules = _outspoken(scene.ruleset, knowing)
 
     def tell(events: Sequence[ConditionEvent]) -> None:
         for e in events:
@@ -128,13 +134,33 @@ def _once(scene: Scene, judge: Judge, size: int, restarting: bool) -> tuple[list
     return told, player.engine
 
 
-def _outspoken(ruleset: RuleSet) -> RuleSet:
-    """The rules, with those told that exist only for others to refer to: a scene may expect them, or their silence."""
+def _outspoken(ruleset: RuleSet, knowing: set[str]) -> RuleSet:
+    """The rules, with those told that exist only for others to refer to: a scene may expect them, or their silence. Those with
+    a memory write themselves into `knowing` when they have known something."""
 
     def told(rule: Rule) -> Rule:
-        return replace(rule, spec=replace(rule.spec, alert=True), overrides=tuple(map(told, rule.overrides)))
+        run = rule.run if rule.run.memory is None else _watched(rule.run, partial(knowing.add, rule.spec.id))
+        return replace(rule, spec=replace(rule.spec, alert=True), run=run, overrides=tuple(map(told, rule.overrides)))
 
     return replace(ruleset, rules=tuple(map(told, ruleset.rules)))
+
+
+def _watched(run: Compiled, knows: Callable[[], None]) -> Compiled:
+    """`run`, which calls `knows` whenever one of its signals is not UNKNOWN."""
+
+    def watched(signals: Callable[..., Signals] | None) -> Any:
+        if signals is None:
+            return None
+
+        def noted(*given: Any) -> Signals:
+            found = signals(*given)
+            if (found != UNKNOWN).any():
+                knows()
+            return found
+
+        return noted
+
+    return replace(run, judge=watched(run.judge), passing=watched(run.passing), triggered=watched(run.triggered))
 
 
 def _pass(scene: Scene, player: Player, to_ms: int) -> None:
@@ -223,7 +249,7 @@ def _difference(first: Sequence[Told], other: Sequence[Told]) -> str:
     return f"lost {'; '.join(parts) or 'nothing'}; new {'; '.join(also) or 'nothing'}" if lost or new else "the order"
 
 
-def _idle_silence(scene: Scene, engine: Engine) -> list[str]:
+def _idle_silence(scene: Scene, engine: Engine, knowing: set[str]) -> list[str]:
     """Expected silence that proves nothing, because the rule had nothing to say anything about."""
     failures = []
     for rule_id, devices in scene.silent:
@@ -251,7 +277,15 @@ def _idle_silence(scene: Scene, engine: Engine) -> list[str]:
                 failures.append(
                     f"{rule_id} is silent because nobody reports {' or '.join(sorted(wanted))}: that proves nothing"
                 )
+            elif any(t.run.memory is not None for t in tables) and rule_id not in knowing:
+                failures.append(_never_knew(rule_id, tables))
     return failures
+
+
+def _never_knew(rule_id: str, tables: Sequence[RuleTable]) -> str:
+    slowest_ms = max(table.run.slowest_ms for table in tables)
+    more = f"; it needs a reading every {spans.spoken(slowest_ms)} or more often" if slowest_ms else ""
+    return f"{rule_id} is silent because it never knew anything (always UNKNOWN){more}: that proves nothing"
 
 
 def _idle_count(scene: Scene, engine: Engine, counting: Correlation) -> list[str]:
