@@ -13,8 +13,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.staticfiles import StaticFiles
 
 from hub.alerts.case_desk import REPORTING
-from hub.api import problems, strings, strings_cases, strings_rules
-from hub.api.auth import COOKIE, CSRF_HEADER, KEEPS_RULES, Parts, csrf_of, may_change_rules, set_session
+from hub.api import problems, strings, strings_cases, strings_onboarding, strings_rules
+from hub.api.auth import (
+    COOKIE,
+    CSRF_HEADER,
+    KEEPS_RULES,
+    READS_QUARANTINE,
+    Parts,
+    csrf_of,
+    may_change_rules,
+    set_session,
+)
 from hub.api.language import COOKIE as LOCALE_COOKIE
 from hub.api.language import locale_of
 from hub.api.parts import ApiParts
@@ -142,6 +151,26 @@ def cases_page(request: Request, parts: Parts, view: str = "") -> Response:
         "strings": strings_cases.for_cases(locale),
     }
     page = render(request, "cases.html", parts, start=start)
+    set_session(page, session, secure=is_secure(request, parts.site.public_url))
+    return page
+
+
+@router.get("/onboarding")
+def onboarding_page(request: Request, parts: Parts) -> Response:
+    session = request.cookies.get(COOKIE, "")
+    actor = parts.sessions.actor_of(session, parts.clock()) if session else None
+    if actor is None:
+        return _to_sign_in(request)
+    if actor.role not in READS_QUARANTINE:
+        raise problems.wrong_role(actor.role)
+    locale = locale_of(request, parts.site.locale)
+    start = {
+        **_about(request, parts, session, locale),
+        "kinds": list(strings_onboarding.CLAIMABLE),
+        "grids": [g.model_dump(mode="json", include={"code", "name"}) for g in presenter_of(parts).grids(reader=actor, outlines=False)],
+        "strings": strings_onboarding.for_onboarding(locale),
+    }
+    page = render(request, "onboarding.html", parts, start=start)
     set_session(page, session, secure=is_secure(request, parts.site.public_url))
     return page
 

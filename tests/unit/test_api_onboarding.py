@@ -126,3 +126,15 @@ def test_a_clock_that_is_off_is_shown_to_whom_the_device_concerns(hub: Hub) -> N
     (one,) = client(hub).get(f"{API}/clocks").json()
     assert (one["device"], one["behind"], one["policy"]) == (SMOKE, "2 h behind", "late")
     assert client(hub, grids=(FAR_GRID,)).get(f"{API}/clocks").json() == []
+
+
+def test_the_page_is_for_whom_it_concerns(hub: Hub) -> None:
+    def page(role: Any) -> Any:
+        browser = TestClient(hub.app)
+        browser.post("/api/v1/session", json={"token": hub.token(role, grids=("*",))})
+        return browser.get("/onboarding", headers={"Accept": "text/html"})
+
+    assert "onboarding.js" in page("officer").text
+    assert page("station").status_code == 403
+    stranger = TestClient(hub.app).get("/onboarding", follow_redirects=False)
+    assert stranger.headers["location"] == "/sign-in?next=/onboarding"

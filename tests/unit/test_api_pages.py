@@ -13,7 +13,7 @@ import pytest
 from babel.messages.pofile import read_po
 from fastapi.testclient import TestClient
 
-from hub.api import strings, strings_cases, strings_rules
+from hub.api import strings, strings_cases, strings_onboarding, strings_rules
 from hub.api.language import preferred
 from hub.api.pages import WEB
 from hub.clock import SteppedClock
@@ -214,14 +214,22 @@ def of_the_cases(script: Path) -> bool:
     return script.name.startswith("cases")
 
 
+def of_onboarding(script: Path) -> bool:
+    return script.name.startswith("onboarding")
+
+
 SHARED = [s for s in SCRIPTS if s.name in ("choices.js", "dom.js", "hub_api.js", "start.js", "times.js")]
 PAGES = {
     "console": (
-        [s for s in SCRIPTS if not of_the_rules(s) and not of_the_cases(s)],
+        [s for s in SCRIPTS if not of_the_rules(s) and not of_the_cases(s) and not of_onboarding(s)],
         {**strings_cases.STEP_BAR, **strings.CONSOLE},
     ),
     "cases": ([s for s in SCRIPTS if of_the_cases(s) or s.name == "case_steps.js"] + SHARED, strings_cases.CASES),
     "rules": ([s for s in SCRIPTS if of_the_rules(s)] + SHARED, strings_rules.RULES),
+    "onboarding": (
+        [s for s in SCRIPTS if of_onboarding(s) or s.name in ("dom.js", "hub_api.js", "start.js")],
+        strings_onboarding.ONBOARDING,
+    ),
 }
 each_page = pytest.mark.parametrize("page", PAGES)
 
