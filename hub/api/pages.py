@@ -167,7 +167,10 @@ def onboarding_page(request: Request, parts: Parts) -> Response:
     start = {
         **_about(request, parts, session, locale),
         "kinds": list(strings_onboarding.CLAIMABLE),
-        "grids": [g.model_dump(mode="json", include={"code", "name"}) for g in presenter_of(parts).grids(reader=actor, outlines=False)],
+        "grids": [
+            g.model_dump(mode="json", include={"code", "name"})
+            for g in presenter_of(parts).grids(reader=actor, outlines=False)
+        ],
         "strings": strings_onboarding.for_onboarding(locale),
     }
     page = render(request, "onboarding.html", parts, start=start)
