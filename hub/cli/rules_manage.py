@@ -57,7 +57,8 @@ def list_(
     from hub.cli.rules_text import SEVERITY_STYLE, condition_text
     from hub.rules.scope import Members, shared_out
 
-    rules, registry = _read(config)
+    console = _console()
+    rules, registry = _read(config, console)
     members = Members(registry)
     shown = []
     for rule in sorted(rules.rules, key=lambda r: (r.spec.severity, r.spec.id)):
@@ -66,7 +67,6 @@ def list_(
         if text.lower() in words and severity.upper() in ("", spec.severity):
             shown.append(rule)
     width = max((len(rule.spec.id) for rule in shown), default=0)
-    console = _console()
     for rule in shown:
         spec = rule.spec
         count = sum(len(slots) for _, slots in shared_out(rule, members))
@@ -89,13 +89,14 @@ def show(
     """Show the rules that hold for one device: the limits in force, and which scope or override decided them."""
     from hub.rules.scope import effective
 
-    rules, registry = _read(config)
+    console = _console()
+    rules, registry = _read(config, console)
     slot = registry.slot_of.get(device, registry.slot_of_address.get(device, -1))
     if slot < 0:
         near = difflib.get_close_matches(device, registry.slot_of, n=3, cutoff=0.7)
         complain(f"no device '{device}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
     found = sorted(effective(rules, registry, slot), key=lambda e: (e.rule.spec.severity, e.rule.spec.id))
-    _print_effective(_console(), registry.device(slot), registry, found)
+    _print_effective(console, registry.device(slot), registry, found)
 
 
 def _print_effective(console: Console, device: Device, registry: Registry, found: list[Effective]) -> None:
@@ -300,10 +301,11 @@ def _console() -> Console:
     return Console(soft_wrap=True, highlight=False)
 
 
-def _read(config: Path) -> tuple[RuleSet, Registry]:
+def _read(config: Path, console: Console) -> tuple[RuleSet, Registry]:
+    from hub.cli.rules_in_force import rules_to_show
     from hub.registry.loader import load
 
-    return _rules_in(config, config), load(config / "registry")
+    return rules_to_show(config, console), load(config / "registry")
 
 
 def _rules_in(folder: Path, config: Path) -> RuleSet:

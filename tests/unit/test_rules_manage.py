@@ -172,6 +172,25 @@ def changed(config: Path, url: str) -> None:
     ledger.close()
 
 
+def test_a_broken_file_is_told_above_the_rules_that_the_ledger_says_are_in_force(
+    gridhub: Gridhub, config: Path, url: str, changed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRIDHUB_LEDGER__URL", url)
+    edit(config, "kind: threshold", "kind: treshold")
+    for arguments in (("list", "overheat"), ("show", "cabinet-c1-02")):
+        done = gridhub(*arguments)
+        assert done.exit_code == 0, done.output
+        first, second, *rest = done.stdout.splitlines()
+        assert "unknown rule kind 'treshold' → did you mean 'threshold'?" in first
+        assert "In force since 2026-01-01 08:00:00, entry 1 of the history" in second
+        assert any("cabinet-overheat" in line for line in rest)
+
+
+def test_without_a_record_a_broken_file_is_all_that_is_told(gridhub: Gridhub, config: Path) -> None:
+    edit(config, "kind: threshold", "kind: treshold")
+    assert isinstance(gridhub("list").exception, ConfigError)
+
+
 def test_history_says_who_when_and_why_and_what_a_change_was(gridhub: Gridhub, url: str, changed: None) -> None:
     newest, first = gridhub("history", "--url", url).stdout.splitlines()
     assert newest.split()[0] == "2"
