@@ -36,10 +36,8 @@ from hub.dispatch.courier import Courier
 from hub.dispatch.escalation import StandardPlanner, load_policy
 from hub.dispatch.links import Links
 from hub.dispatch.messages import composer
-from hub.documents import Document
 from hub.errors import ConfigError, Unavailable
 from hub.facts import Facts
-from hub.ingest.codecs import CODECS
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.flood import FloodGuard
 from hub.ingest.intake import Intake
@@ -47,6 +45,7 @@ from hub.ingest.mqtt import Broker, PahoSession
 from hub.ingest.router import Router, Source
 from hub.ingest.screen import Limits
 from hub.ingest.session import Receipt
+from hub.ingest.sources import sources_of
 from hub.loops import Loop, backoff_s
 from hub.model.readings import Envelope, QuarantineRow, Reject
 from hub.model.rules import RuleSpec
@@ -136,7 +135,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         live = LiveRegistry(folder / "registry")
         document = configuration.document_of(folder)
         broker = broker_of(settings)
-        sources = _sources(settings, document)
+        sources = sources_of(settings.sources, settings.folder, document)
         context = CodecContext(
             zone=settings.timezone,
             known=lambda address: address in live.current.slot_of_address,
@@ -525,17 +524,6 @@ def broker_of(settings: Settings) -> Broker:
         cert=m.tls.cert if m.tls else "",
         key=m.tls.key if m.tls else "",
     )
-
-
-def _sources(settings: Settings, document: Document) -> list[Source]:
-    wrong = [
-        document.complain(("sources", n, "codec"), f"unknown codec {s.codec!r}", f"use {', '.join(CODECS)}")
-        for n, s in enumerate(settings.sources)
-        if s.codec not in CODECS
-    ]
-    if wrong:
-        raise ConfigError(wrong)
-    return [Source(codec=s.codec, root=s.root) for s in settings.sources]
 
 
 def _filters(router: Router) -> dict[str, list[str]]:
