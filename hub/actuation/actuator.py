@@ -140,7 +140,7 @@ class Actuator:
     def _plan(self, now_ms: int) -> None:
         if not self._table.rules:
             return
-        found = self._commands.triggers(self._table.rules, self._after)
+        found, upto = self._commands.triggers(self._table.rules, self._after)
         registry = self._world.registry()
         wanted: list[Command] = []
         for alert in found:
@@ -151,8 +151,7 @@ class Actuator:
             except Exception:  # one alarm that cannot be planned must not keep the others from it
                 log.exception("actuation.planning_failed", alert=alert.id)
         self._commands.plan(wanted)
-        if found:
-            self._after = found[-1].change
+        self._after = upto
 
     # -- sending ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 
 from hub.model.alerts import Actor, Alert
 from hub.model.commands import Ban, Command, CommandState
@@ -21,6 +21,8 @@ from hub.stores.schema import alerts, command_bans, commands, episodes
 HUB: Final = "hub"
 _CHUNK = 400
 _MOST = 500
+_OPEN = text("state IN ('planned', 'sent', 'unconfirmed', 'expired')")
+"""As the index of open commands says it, else SQLite does not use that."""
 
 
 class Step(NamedTuple):
@@ -112,18 +114,25 @@ class Commands:
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
-    def triggers(self, rules: Collection[str], after: int, *, limit: int = _MOST) -> list[Alert]:
-        """Live alerts of `rules` that changed after `after`, in the order of their last change."""
-        statement = select(alerts).where(alerts.c.live, alerts.c.rule_id.in_(sorted(rules)), alerts.c.change > after)
+    def triggers(self, rules: Collection[str], after: int, *, limit: int = _MOST) -> tuple[builtins.list[Alert], int]:
+        """Live alerts of `rules` that changed after `after`, in the order of their last change; and up to which change that is all."""
         with self._ledger.read() as connection:
-            rows = connection.execute(statement.order_by(alerts.c.change).limit(limit))
-            return [alert_of(row) for row in rows]
+            newest = int(connection.execute(select(func.coalesce(func.max(alerts.c.change), 0))).scalar_one())
+            if newest <= after:
+                return [], after
+            statement = select(alerts).where(
+                alerts.c.change > after,
+                alerts.c.change <= newest,
+                alerts.c.live,
+                alerts.c.rule_id.in_(sorted(rules)),
+            )
+            found = [alert_of(row) for row in connection.execute(statement.order_by(alerts.c.change).limit(limit))]
+        return found, found[-1].change if len(found) == limit else newest
 
     def unsettled(self, *, decided_since_ms: int) -> builtins.list[Command]:
         """Those that are planned or sent, and unconfirmed ones decided since then: a late read-back still counts."""
         late = (commands.c.state == "unconfirmed") & (commands.c.done_at_ms >= decided_since_ms)
-        statement = select(commands).where(commands.c.state.in_(("planned", "sent", "unconfirmed")))
-        statement = statement.where((commands.c.state != "unconfirmed") | late)
+        statement = select(commands).where(_OPEN, (commands.c.state.in_(("planned", "sent"))) | late)
         return self._many(statement.order_by(commands.c.planned_at_ms, commands.c.id))
 
     def one(self, command_id: str, *, scope: Actor | None = None) -> Command | None:
@@ -210,10 +219,10 @@ def _evidence(connection: Connection, alert_id: str | None) -> Mapping[str, Any]
     if alert_id is None:
         return {}
     statement = select(episodes.c.evidence).where(episodes.c.alert_id == alert_id, episodes.c.id.not_like("chatter:%"))
-    text = connection.execute(
+    said = connection.execute(
         statement.order_by(episodes.c.raised_at_ms.desc(), episodes.c.start_ms.desc()).limit(1)
     ).scalar()
-    found = json.loads(text) if text else {}
+    found = json.loads(said) if said else {}
     return found if isinstance(found, dict) else {}
 
 

@@ -336,3 +336,16 @@ def test_a_siren_that_shows_nothing_is_no_failure(yard: Yard) -> None:
     )  # fmt: skip
     assert (yard.of("siren-1").state, yard.of("siren-1").reason) == ("unconfirmed", "it reports nothing to read back")
     assert FactQueries(yard.ledger).failed_commands(T0) == frozenset()
+
+
+def test_looking_for_alarms_goes_on_behind_what_was_seen(yard: Yard) -> None:
+    first = yard.burns()
+    found, upto = yard.commands.triggers(["fire-confirmed"], 0)
+    assert ([one.id for one in found], upto) == ([first.id], first.change)
+    assert yard.commands.triggers(["fire-confirmed"], upto) == ([], upto)
+    other = yard.burns(SMOKE, "cabinet-1")
+    assert yard.commands.triggers(["fire-confirmed"], upto) == ([], other.change), (
+        "what is not asked for is passed over"
+    )
+    one, at = yard.commands.triggers(["fire-confirmed", "cabinet-smoke"], 0, limit=1)
+    assert ([a.id for a in one], at) == ([first.id], first.change)
