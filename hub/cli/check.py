@@ -99,6 +99,7 @@ def examine(folder: Path) -> Examination:
     if rules is not None and policy is not None:
         severities = {rule.spec.id: rule.spec.severity for rule in rules.rules}
         found.warnings += wrong_rules(folder / "escalation.yaml", policy, severities)
+    found.warnings += _unread(folder / "rules")
     if rules is not None and registry is not None:
         found.warnings += _blind_rules(rules, registry)
         _check_actions(folder, rules, registry, found)
@@ -131,6 +132,20 @@ def _read(load: Callable[[], T], found: Examination) -> T | None:
     except ConfigError as wrong:
         found.complaints += wrong.complaints
         return None
+
+
+def _unread(folder: Path) -> Iterator[Complaint]:
+    """Files that somebody may take for rules in force."""
+    inside = [path for path in folder.rglob("*.y*ml") if path.relative_to(folder).parts[0] not in ("scenes", "shadow")]
+    for path in sorted(inside):
+        if path.parent != folder or path.suffix != ".yaml":
+            yield Complaint(
+                file=str(path),
+                line=None,
+                key="",
+                message="is not read: rules lie in *.yaml files of the folder itself",
+                remedy=f"move it to {folder / path.with_suffix('.yaml').name}, or take it away",
+            )
 
 
 def _blind_rules(rules: RuleSet, registry: Registry) -> Iterator[Complaint]:

@@ -318,3 +318,12 @@ def test_rules_in_the_shadow_are_checked_and_stop_nothing(folder: Path) -> None:
 
 def found_rules(path: Path) -> int:
     return path.read_text("utf-8").count("- id:")
+
+
+def test_rule_files_that_are_not_read_are_named(folder: Path) -> None:
+    (folder / "rules" / "mine.yml").write_text("rules: []\n", "utf-8")
+    (folder / "rules" / "sub").mkdir()
+    (folder / "rules" / "sub" / "mine.yaml").write_text("rules: []\n", "utf-8")
+    unread = [w for w in examine(folder).warnings if "is not read" in w.message]
+    assert [Path(w.file).relative_to(folder / "rules").as_posix() for w in unread] == ["mine.yml", "sub/mine.yaml"]
+    assert unread[0].remedy.startswith(f"move it to {folder / 'rules' / 'mine.yaml'}")
