@@ -6,10 +6,10 @@ from hub.ingest.codecs.context import CodecContext
 from hub.ingest.router import Router
 from hub.ingest.sources import sources_of
 from hub.registry.snapshot import Registry
-from hub.settings import Settings
+from hub.settings import Settings, document_of
 
 
 def router_for(settings: Settings, registry: Registry) -> Router:
-    """A router over the sources of `settings`, of its own. Raises ConfigError for a codec that is not known."""
+    """A router over the sources of `settings`, of its own. Raises ConfigError with all that is wrong in them."""
     context = CodecContext(zone=settings.timezone, known=lambda address: address in registry.slot_of_address)
-    return Router(sources_of(settings.sources, settings.folder), context)
+    return Router(sources_of(settings.sources, settings.folder, document_of(settings.folder)), context)
