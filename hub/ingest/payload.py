@@ -35,6 +35,8 @@ STRICT_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError
 strict: Final = msgspec.json.Decoder().decode
 """Strict JSON without limits of depth and keys: only for payloads that `is_small` let through."""
 _PLAIN_BYTES: Final = 1_024  # too short to hold 2,000 keys
+_STARTS: Final = frozenset(bytes((byte,)) for byte in b'{["-0123456789tfnNI')
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 _DIGITS_ALIKE: Final = bytes.maketrans(b"0123456789", b"0000000000")
@@ -66,6 +68,8 @@ def parse(payload: bytes) -> Parsed | Malformed:
         return Malformed(TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
     if not payload.strip():
         return Malformed(EMPTY)
+    if len(payload) > MAX_LENIENT_BYTES and _is_noise(payload):
+        return Malformed(MALFORMED, "no text at all")
     beyond = beyond_limits(payload)
     if beyond is not None:
         return beyond
@@ -96,6 +100,14 @@ def parse(payload: bytes) -> Parsed | Malformed:
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         return _encoded_twice(value, warnings)
     return Parsed(value, tuple(dict.fromkeys(warnings)))
+
+
+def _is_noise(payload: bytes) -> bool:
+    """Whether a long payload cannot be JSON in any encoding: told before its bytes are decoded, which takes long for noise."""
+    if payload.startswith((b"\xff\xfe", b"\xfe\xff")) or payload[:4].count(0) == 2:
+        return False
+    start = payload.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return start not in _STARTS or _CONTROLS.search(payload) is not None
 
 
 def _in_words(refusal: ValueError) -> str:
@@ -221,6 +233,8 @@ def parse_object(payload: bytes) -> Parsed | Malformed:
     if len(payload) > MAX_BYTES:
         return Malformed(TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
     if not is_small(payload):
+        if len(payload) > MAX_LENIENT_BYTES and payload.strip() and _is_noise(payload):
+            return Malformed(MALFORMED, "no text at all")
         beyond = beyond_limits(payload)
         if beyond is not None:
             return beyond

@@ -9,7 +9,7 @@ import struct
 from typing import Any, Final, NamedTuple
 
 MOST_METRICS: Final = 2_000
-_MOST_FIELDS: Final = 20_000
+_MOST_FIELDS: Final = 4_000
 # data types of the specification
 _SIGNED: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 TEMPLATE: Final = 19

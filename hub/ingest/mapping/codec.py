@@ -41,6 +41,9 @@ _PLAIN, _SCALED, _SWITCH, _INVERTED, _WORD = range(5)
 _Step = tuple[str, str, int, Any, float, float]  # key, quantity, what to do, odd values or words, factor, offset
 
 
+_Bodies = dict[str, tuple[Any, tuple[str, ...], Malformed | None]]
+
+
 class ProfileCodec:
     """Decodes what `profile` describes below `root`. Never raises, whatever the bytes."""
 
@@ -60,8 +63,9 @@ class ProfileCodec:
         if len(payload) > MAX_BYTES:
             return Reject(codec=self.name, reason=TOO_LARGE, detail=f"{len(payload)} bytes, at most {MAX_BYTES}")
         refusal: Reject | None = None
+        bodies: _Bodies = {}
         for row, names in rows:
-            said = row.quick(topic, payload, received_at_ms) or row.read(names, payload, received_at_ms)
+            said = row.quick(topic, payload, received_at_ms) or row.read(names, payload, received_at_ms, bodies)
             if said is None:
                 continue
             if isinstance(said, Reject) and said.reason == "no schema" and len(rows) > 1:
@@ -208,7 +212,9 @@ class _Row:
             self._plans[shape] = plan
         return plan
 
-    def read(self, names: dict[str, str], payload: bytes, received_at_ms: int) -> tuple[Decoded, ...] | Reject | None:
+    def read(
+        self, names: dict[str, str], payload: bytes, received_at_ms: int, bodies: _Bodies
+    ) -> tuple[Decoded, ...] | Reject | None:
         """What the message says; None when it is not of this row."""
         row = self.row
         names = {"root": self.root, **names}
@@ -216,7 +222,7 @@ class _Row:
             return (self._blank(names, received_at_ms, ignored=row.ignore),)
         if not payload.strip() and row.payload not in ("binary", "none"):
             return self._empty(names, received_at_ms)
-        body, warnings, refusal = self._body(names, payload)
+        body, warnings, refusal = self._body(names, payload, bodies)
         if refusal is not None:
             return self._reject(names, refusal.reason, refusal.detail)
         scope = Scope(body, body, names, received_at_ms, self.personal)
@@ -261,7 +267,23 @@ class _Row:
             return tuple(one.decoded() for one in also)
         return (said, *(one.decoded() for one in also))
 
-    def _body(self, names: dict[str, str], payload: bytes) -> tuple[Any, tuple[str, ...], Malformed | None]:
+    def _body(
+        self, names: dict[str, str], payload: bytes, bodies: _Bodies
+    ) -> tuple[Any, tuple[str, ...], Malformed | None]:
+        """The message as data; rows of one topic share what was read of it."""
+        row = self.row
+        found = bodies.get(row.payload) if row.payload != "binary" else None
+        if found is None:
+            found = bodies[row.payload] = self._parsed(payload)
+        body, warnings, refusal = found
+        if row.as_ and refusal is None:
+            key = row.as_
+            for name, value in names.items():
+                key = key.replace("{" + name + "}", value)
+            body = {key: body}
+        return body, warnings, refusal
+
+    def _parsed(self, payload: bytes) -> tuple[Any, tuple[str, ...], Malformed | None]:
         row = self.row
         if row.payload == "none":
             return {}, (), None
@@ -284,11 +306,6 @@ class _Row:
             body, warnings = _bare(payload, row.payload == "text")
             if isinstance(body, Malformed):
                 return None, (), body
-        if row.as_:
-            key = row.as_
-            for name, value in names.items():
-                key = key.replace("{" + name + "}", value)
-            body = {key: body}
         return body, warnings, None
 
     def _empty(self, names: dict[str, str], received_at_ms: int) -> tuple[Decoded, ...]:
