@@ -197,7 +197,7 @@ def _show_steps(console: Any, found: Explanation, zone: str, *, every: bool) -> 
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("time", "what", "says", "state", "event"):
-        table.add_column(head, no_wrap=head == "time")
+        table.add_column(head, no_wrap=head == "time", overflow="fold")
     for step in steps:
         state = step.state if step.state == step.before else f"{step.before} → {step.state}"
         style = (

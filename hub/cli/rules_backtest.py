@@ -221,9 +221,11 @@ def _show(test: Backtest, about: dict[str, Any], source: Opened, zone: str, out:
     from rich.console import Console
     from rich.text import Text
 
+    from hub.rules.testing.backtest_report import how_long
+
     console = Console(highlight=False)
     when = f"{local(test.count_from_ms, zone)} … {local(test.end_ms, zone)}"
-    console.print(Text(f"{test.readings:,} readings, {when} ({test.days:.1f} days), from {source.name}"))
+    console.print(Text(f"{test.readings:,} readings, {when} ({how_long(test)}), from {source.name}"))
     console.print(
         Text(
             f"processor time: reading {about['reading_s']:.1f} s, judging {about['judging_s']:.1f} s: {about['judged_per_s']:,} readings/s",
@@ -244,21 +246,24 @@ def _show(test: Backtest, about: dict[str, Any], source: Opened, zone: str, out:
 def _show_rules(console: Console, test: Backtest) -> None:
     from rich.table import Table
 
-    from hub.rules.testing.backtest_report import span
+    from hub.rules.testing.backtest_report import how_long, span
 
     (episodes,) = test.sides
-    table = Table(title=f"{episodes.total:,} alerts", title_justify="left")
-    for head in ("", "rule", "alerts", "devices", "per day", "median", "longest", "open", "flapping"):
-        table.add_column(head, justify="left" if head in ("", "rule") else "right")
+    table = Table(title=f"{episodes.total:,} alerts in {how_long(test)}", title_justify="left")
+    daily = ("per day",) if test.days >= 1 else ()  # what minutes would come to in a day says nothing
+    for head in ("", "rule", "alerts", "devices", *daily, "median", "longest", "open", "flapping"):
+        name = head in ("", "rule")
+        table.add_column(head, justify="left" if name else "right", no_wrap=not name, overflow="fold")
     for f in episodes.figures(test.days):
-        numbers = (f"{f.episodes:,}", f"{f.devices:,}", f"{f.per_day:.1f}", span(f.median_s), span(f.longest_s))
+        each_day = (f"{f.per_day:.1f}",) if daily else ()
+        numbers = (f"{f.episodes:,}", f"{f.devices:,}", *each_day, span(f.median_s), span(f.longest_s))
         table.add_row(f.severity, f.rule, *numbers, f"{f.open:,}", f"{f.chatter:,}", style=_style(f.severity))
     console.print(table)
     noisiest = episodes.by_device.most_common(_SHOWN)
     if noisiest and noisiest[0][1] > 1:
         table = Table(title="Noisiest", title_justify="left")
         for head in ("rule", "device", "alerts"):
-            table.add_column(head, justify="right" if head == "alerts" else "left")
+            table.add_column(head, justify="right" if head == "alerts" else "left", overflow="fold")
         for (rule, device), number in noisiest:
             table.add_row(rule, device, f"{number:,}")
         console.print(table)
@@ -273,7 +278,7 @@ def _show_difference(console: Console, test: Backtest, zone: str) -> None:
     a, b = test.sides
     table = Table(title=f"{a.total:,} alerts in A, {b.total:,} in B", title_justify="left")
     for head in ("rule", "A", "B", "same", "only in A", "only in B", "earlier in B", "later in B"):
-        table.add_column(head, justify="left" if head == "rule" else "right")
+        table.add_column(head, justify="left" if head == "rule" else "right", overflow="fold")
     counts = [{f.rule: f.episodes for f in side.figures(test.days)} for side in test.sides]
     for rule in sorted(test.comparison.tallies):
         t = test.comparison.tallies[rule]
@@ -287,7 +292,7 @@ def _show_difference(console: Console, test: Backtest, zone: str) -> None:
         return
     table = Table(title="Differences", title_justify="left")
     for head in ("raised", "rule", "device", "what"):
-        table.add_column(head)
+        table.add_column(head, overflow="fold")
     for d in islice(sorted(kept, key=lambda d: d.raised_ms), _SHOWN_DIFFERENCES):
         table.add_row(local(d.raised_ms, zone), d.rule, d.device, in_words(d))
     console.print(table)

@@ -187,7 +187,7 @@ def _show_timeline(console: Console, outcome: Outcome) -> None:
     }
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("", "time", "what", "expected", "got"):
-        table.add_column(title, no_wrap=title in ("", "time"))
+        table.add_column(title, no_wrap=title in ("", "time"), overflow="fold")
     rows: list[tuple[int, int, list[Text]]] = []
     concerned = {line.device for line in outcome.lines}
     said = [(s, word) for s, word in readings_of(outcome.scene) if not concerned or s.device in concerned]

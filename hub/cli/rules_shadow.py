@@ -59,7 +59,7 @@ def _show(told: dict[str, Any], zone: str, config: Path) -> None:
     console.print(f"{report['readings']:,} readings, {began} … {until}; nobody was told of any of this")
     table = Table()
     for head in ("rule", "against", "same", "would have fired", "would not have", "earlier", "later"):
-        table.add_column(head, justify="left" if head in ("rule", "against") else "right")
+        table.add_column(head, justify="left" if head in ("rule", "against") else "right", overflow="fold")
     for rule in report["rules"]:
         live = rule["live_version"]
         against = "no live rule" if not live else "the same" if live == rule["version"] else f"version {live}"
@@ -72,7 +72,7 @@ def _show(told: dict[str, Any], zone: str, config: Path) -> None:
         return
     table = Table(title="Differences, newest first", title_justify="left")
     for head in ("raised", "rule", "device", "what"):
-        table.add_column(head)
+        table.add_column(head, overflow="fold")
     for d in islice(differences, _SHOWN):
         words = f"{abs(d['later_ms']) / 1_000:g} s {d['kind']}" if d["later_ms"] else d["kind"]
         table.add_row(local(d["raised_ms"], zone), d["rule"], d["device"], words + (" (so far)" if d["open"] else ""))

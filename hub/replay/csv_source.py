@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -38,6 +38,11 @@ class Judge(Protocol):
     def judge_values(self, quantity: Any, value: Floats, quality: Any) -> list[int]: ...
 
 
+_EARLIEST, _LATEST = 1990, 2200
+_EARLIEST_MS, _LATEST_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1_000) for year in (_EARLIEST, _LATEST))
+"""Readings of other years come of a unit or a column that is another than it looks, and would make one endless day."""
+
+
 @dataclass(slots=True)
 class Skipped:
     """Rows that could not be used, by reason; with the first example of each."""
@@ -47,7 +52,7 @@ class Skipped:
 
     def add(self, reason: str, example: str, count: int = 1) -> None:
         self.counts[reason] += count
-        self.examples.setdefault(reason, example)
+        self.examples.setdefault(reason, example or "an empty one")
 
 
 class CsvSource:
@@ -177,6 +182,16 @@ class CsvSource:
         return numbers
 
     def _times(self, texts: Sequence[str], lost: str) -> Ints:
+        """Milliseconds; -1 where a text is no instant, or one in which nobody can have measured anything."""
+        found = self._read_times(texts, lost)
+        absurd = np.flatnonzero((found >= 0) & ((found < _EARLIEST_MS) | (found >= _LATEST_MS)))
+        if len(absurd):
+            reason = f"{lost.partition(' that ')[0]} before {_EARLIEST} or after {_LATEST}"
+            self.skipped.add(reason, texts[int(absurd[0])].strip()[:80], len(absurd))
+            found[absurd] = -1
+        return found
+
+    def _read_times(self, texts: Sequence[str], lost: str) -> Ints:
         """Milliseconds; -1 where a text is no instant. Stamps repeat, so each is read once."""
         stamps = self._stamps
         if len(stamps) > _MOST_STAMPS:

@@ -210,6 +210,17 @@ def test_tables_for_people_name_the_noisiest(config: Path, tmp_path: Path) -> No
     assert result.exit_code == 0
     assert re.search(r"smoke-alarm\s*│\s*\d+", result.output)
     assert "Noisiest" in result.output
+    assert "11 alerts in 9.5 min" in " ".join(result.output.split())
+    assert "per day" not in result.output
+
+
+def test_a_narrow_terminal_wraps_the_ids_of_rules_and_never_cuts_them(config: Path, tmp_path: Path) -> None:
+    file = csv_of(tmp_path / "r.csv", [(n * 30_000, SMOKE, "smoke", n % 2) for n in range(20)])
+    result = CliRunner().invoke(
+        app, ["rules", "backtest", "--config", str(config), "--csv", str(file)], env={"COLUMNS": "60"}
+    )
+    assert "…" not in result.output.partition("alerts in")[2]
+    assert max(map(len, result.output.splitlines()[3:])) <= 60
 
 
 # The report ----------------------------------------------------------------------------------------------------------
@@ -300,6 +311,17 @@ then,{SMOKE},smoke,1
     assert source.skipped.counts == {
         "too few columns": 1, "unknown device": 1, "unknown quantity": 1, "time that cannot be read": 1, "no value of lock_state": 1,
     }  # fmt: skip
+
+
+def test_years_in_which_nobody_measured_are_skipped_with_an_example(registry: Registry, tmp_path: Path) -> None:
+    text = "time,device,quantity,value\n" + "".join(
+        f"{time},{SMOKE},smoke,true\n" for time in (T0, 99_999_999_999_999, "9999-01-01T00:00", 13, "")
+    )
+    batch, source = table(text, registry, tmp_path)
+    assert batch.received_at_ms.tolist() == [T0]
+    assert source.skipped.counts == {"time that cannot be read": 1, "time before 1990 or after 2200": 3}
+    assert source.skipped.examples["time that cannot be read"] == "an empty one"
+    assert source.skipped.examples["time before 1990 or after 2200"] == "99999999999999"
 
 
 def test_a_receive_time_makes_readings_late(registry: Registry, tmp_path: Path) -> None:

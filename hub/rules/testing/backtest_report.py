@@ -65,7 +65,7 @@ def as_page(backtest: Backtest, about: Mapping[str, Any], zone: str) -> str:
     begin, end = (_local(ms, zone) for ms in (backtest.count_from_ms, backtest.end_ms))
     names = ("A", "B") if len(backtest.sides) == 2 else ("",)
     body = [
-        f"<h1>Backtest of rules</h1><p>{backtest.readings:,} readings of {begin} … {end} ({escape(zone)}), {backtest.days:.1f} days.</p>",
+        f"<h1>Backtest of rules</h1><p>{backtest.readings:,} readings of {begin} … {end} ({escape(zone)}), {how_long(backtest)}.</p>",
         "<dl>" + "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in about.items()) + "</dl>",
     ]
     for name, episodes in zip(names, backtest.sides, strict=True):
@@ -160,7 +160,7 @@ def _rules_table(backtest: Backtest, episodes: Episodes) -> str:
             f.rule,
             f"{f.episodes:,}",
             f"{f.devices:,}",
-            f"{f.per_day:.1f}",
+            per_day(backtest, f.per_day),
             span(f.median_s),
             span(f.longest_s),
             f"{f.open:,}",
@@ -168,7 +168,17 @@ def _rules_table(backtest: Backtest, episodes: Episodes) -> str:
         )
         for f in episodes.figures(backtest.days)
     ]
-    heads = ("", "rule", "alerts", "devices", "per day", "median", "longest", "open at the end", "flapping")
+    heads = (
+        "",
+        "rule",
+        f"alerts in {how_long(backtest)}",
+        "devices",
+        "per day",
+        "median",
+        "longest",
+        "open at the end",
+        "flapping",
+    )
     return _table(heads, rows)
 
 
@@ -203,6 +213,17 @@ def in_words(d: Difference) -> str:
     if d.kind in ("earlier", "later"):
         return f"{span(abs(d.later_ms) / 1_000)} {d.kind} in B"
     return f"only in {d.kind[-1].upper()}"
+
+
+def how_long(backtest: Backtest) -> str:
+    """The length of what was counted: 13 min, 5.2 h, 30.0 days."""
+    days = backtest.days
+    return f"{days:.1f} days" if days >= 1 else span(round(days * 86_400)).replace(".0 ", " ")
+
+
+def per_day(backtest: Backtest, number: float) -> str:
+    """Alerts per day, of at least a day: what minutes would come to in a day says nothing."""
+    return f"{number:.1f}" if backtest.days >= 1 else "–"
 
 
 def span(seconds: float | None) -> str:
