@@ -6,6 +6,7 @@ An alarm that is raised inside is kept and shown like any other; see hub/alerts/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -167,6 +168,15 @@ def covered(registry: Registry, place: str) -> tuple[str, ...]:
     return (place, *sorted(under - {place}))
 
 
+def reaches(registry: Registry, silence: Silence, actor: Actor) -> bool:
+    """Whether it can keep quiet, or mark as a drill, an alarm that `actor` may see: whoever is in its area may know of it."""
+    if "*" in actor.grids or "*" in actor.stations:
+        return True
+    grids = _grids_of_devices(registry, silence.devices) if silence.devices else _grids_of(registry, silence.covers)
+    everywhere = not silence.devices and not silence.covers
+    return everywhere or any(actor.may_see(grid, registry.station_of_grid.get(grid, "")) for grid in grids if grid)
+
+
 def _check_what(
     registry: Registry, kind: SilenceKind, place: str, kinds: Iterable[str], devices: Iterable[str], tell: Sequence[str]
 ) -> None:
@@ -194,17 +204,28 @@ def _check_area(registry: Registry, actor: Actor, covers: Sequence[str], devices
     """Whoever is limited to some grids may silence only what lies in them."""
     if "*" in actor.grids or "*" in actor.stations:
         return
-    grids = [code for code in covers if (p := registry.places.get(code)) is not None and p.level == "grid"]
-    if covers and not grids:  # a building or unit: the grids of what hangs there
-        grids = [
-            g
-            for g in {registry.grid_code(d.slot) for d in registry.devices() if _in(registry, d.place, covers[0])}
-            if g
-        ]
-    for device in devices:
-        grids.append(registry.grid_code(registry.slot_of[device]) if device in registry.slot_of else "")
+    grids = _grids_of(registry, covers) + _grids_of_devices(registry, devices)
     if not grids or not all(actor.may_see(grid, registry.station_of_grid.get(grid, "")) for grid in grids):
         raise NotAllowed("this is not in your area", remedy="name a place or devices in your own grids")
+
+
+def _grids_of(registry: Registry, covers: Sequence[str]) -> list[str]:
+    grids = [code for code in covers if (p := registry.places.get(code)) is not None and p.level == "grid"]
+    if grids or not covers:
+        return grids
+    return list(_grids_hanging_in(registry, covers[0]))
+
+
+@lru_cache(maxsize=8)  # few, for each keeps its registry
+def _grids_hanging_in(registry: Registry, place: str) -> tuple[str, ...]:
+    """The grids of what hangs in a building or unit. Kept, because it walks all devices and lists are asked for often."""
+    hanging = {registry.grid_code(d.slot) for d in registry.devices() if _in(registry, d.place, place)}
+    return tuple(sorted(hanging - {""}))
+
+
+def _grids_of_devices(registry: Registry, devices: Iterable[str]) -> list[str]:
+    """The grid of each; "" for one that is not in the registry (any more)."""
+    return [registry.grid_code(registry.slot_of[one]) if one in registry.slot_of else "" for one in devices]
 
 
 def _in(registry: Registry, code: str, place: str) -> bool:

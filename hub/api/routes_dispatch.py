@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from hub.alerts.silences import reaches
 from hub.api import problems
 from hub.api.auth import ActingCaller, Caller, Parts, RulesReader
 from hub.api.parts import ApiParts
@@ -301,14 +302,22 @@ def answer(parts: Parts, caller: ActingCaller, person_id: PersonId, body: CodeIn
 # -- silences and drills ----------------------------------------------------------------------------------------------
 
 
-@router.get("/silences", response_model=list[SilenceOut], summary="Silences, maintenance and drills, latest first")
+@router.get(
+    "/silences",
+    response_model=list[SilenceOut],
+    summary="Silences, maintenance and drills that touch your grids, latest first",
+)
 def list_silences(
     parts: Parts,
     caller: Caller,
     over: Annotated[bool, Query(description="Also those that are over")] = False,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> list[SilenceOut]:
-    return [_silence(parts, one) for one in parts.dispatch.silence_queries.all(over_too=over, limit=limit)]
+    registry = parts.registry()
+    found = parts.dispatch.silence_queries.all(
+        over_too=over, limit=limit, wanted=lambda one: reaches(registry, one, caller)
+    )
+    return [_silence(parts, caller, one) for one in found]
 
 
 @router.post(
@@ -337,7 +346,7 @@ def silence(parts: Parts, caller: ActingCaller, body: SilenceIn) -> SilenceOut:
         raise problems.wrong_role(caller.role) from refused
     except IllegalAction as refused:
         raise problems.illegal_action(refused) from refused
-    return _silence(parts, made)
+    return _silence(parts, caller, made)
 
 
 @router.delete(
@@ -347,25 +356,31 @@ def silence(parts: Parts, caller: ActingCaller, body: SilenceIn) -> SilenceOut:
     responses=problems.described(404, 409),
 )
 def end_silence(parts: Parts, caller: ActingCaller, silence_id: SilenceId) -> SilenceOut:
+    found = parts.dispatch.silence_queries.one(silence_id)
+    if found is None or not reaches(parts.registry(), found, caller):
+        raise problems.no_such(_("There is no such silence or drill."), _("Look it up in the list."))
     try:
-        return _silence(parts, parts.dispatch.silences.end(silence_id, caller, parts.clock()))
-    except NotFound as missing:
-        raise problems.no_such(_("There is no such silence or drill."), _("Look it up in the list.")) from missing
+        return _silence(parts, caller, parts.dispatch.silences.end(silence_id, caller, parts.clock()))
     except NotAllowed as refused:
         raise problems.wrong_role(caller.role) from refused
     except IllegalAction as refused:
         raise problems.illegal_action(refused) from refused
 
 
-def _silence(parts: ApiParts, found: Silence) -> SilenceOut:
-    present, now_ms = presenter_of(parts), parts.clock()
+def _silence(parts: ApiParts, reader: Actor, found: Silence) -> SilenceOut:
+    present, now_ms, registry = presenter_of(parts), parts.clock(), parts.registry()
+
+    def is_seen(device_id: str) -> bool:
+        device = registry.find(device_id)
+        return device is not None and reader.may_see(device.grid, registry.station_of_grid.get(device.grid, ""))
+
     return SilenceOut(
         id=found.id,
         kind=found.kind,
         place=found.place,
         place_name=present.place(found.place) if found.place else Text(zh="", en=""),
         device_kinds=list(found.device_kinds),
-        devices=list(found.devices),
+        devices=[one for one in found.devices if "*" in (*reader.grids, *reader.stations) or is_seen(one)],
         start_ms=found.start_ms,
         end_ms=found.end_ms,
         include_p1=found.include_p1,
@@ -376,7 +391,7 @@ def _silence(parts: ApiParts, found: Silence) -> SilenceOut:
         ended_at_ms=found.ended_at_ms,
         ended_by=present.actor_ref(found.ended_by) if found.ended_by else None,
         running=found.ended_at_ms is None and found.start_ms <= now_ms < found.end_ms,
-        caught=parts.dispatch.silence_queries.caught(found.id),
+        caught=parts.dispatch.silence_queries.caught(found.id, scope=reader),
     )
 
 

@@ -47,6 +47,7 @@ CONSOLE: dict[str, str] = {
     "cases": _("Cases"),
     "to_case": _("To the case"),
     "quiet_shelved": _("Shelved until {until}"),
+    "quiet_silenced": _("Silenced until {until}"),
     "quiet_out_of_service": _("Device out of service until {until}"),
     "sign_out": _("Sign out"),
     "signed_in_as": _("Signed in as {name}"),

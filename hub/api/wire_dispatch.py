@@ -88,7 +88,7 @@ class SilenceIn(BaseModel):
 
 
 class SilenceOut(Wire):
-    """`running`: it covers alarms now. `caught`: alerts that were raised in it."""
+    """`running`: it covers alarms now. `devices` and `caught` (alerts that were raised in it): those that you may see."""
 
     id: int
     kind: SilenceKind

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
+from hub.model.alerts import Actor
 from hub.model.silences import Silence
+from hub.stores.alert_scope import scoped
 from hub.stores.ledger import Ledger
 from hub.stores.schema import alerts, silences
 
@@ -71,19 +74,23 @@ class SilenceQueries:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def all(self, *, over_too: bool = False, limit: int = 200) -> list[Silence]:
-        """Those that stand, on request also those that are over; the latest first."""
-        statement = select(silences).order_by(silences.c.id.desc()).limit(limit)
+    def all(
+        self, *, over_too: bool = False, limit: int = 200, wanted: Callable[[Silence], bool] = lambda _: True
+    ) -> list[Silence]:
+        """Those `wanted` that stand, on request also those that are over; the latest first, at most `limit`."""
+        statement = select(silences).order_by(silences.c.id.desc())
         with self._ledger.read() as connection:
-            return [_silence(row) for row in connection.execute(statement if over_too else statement.where(_OPEN))]
+            rows = connection.execute(statement if over_too else statement.where(_OPEN))
+            return list(islice(filter(wanted, map(_silence, rows)), limit))
 
     def one(self, silence_id: int) -> Silence | None:
         with self._ledger.read() as connection:
             return one(connection, silence_id)
 
-    def caught(self, silence_id: int) -> int:
-        """How many alerts were raised in it."""
-        statement = select(func.count()).select_from(alerts).where(alerts.c.silence_id == silence_id)
+    def caught(self, silence_id: int, *, scope: Actor | None = None) -> int:
+        """How many alerts that `scope` may see were raised in it."""
+        mine = scoped(scope, alerts.c.grid, alerts.c.station)
+        statement = select(func.count()).select_from(alerts).where(alerts.c.silence_id == silence_id, *mine)
         with self._ledger.read() as connection:
             return int(connection.execute(statement).scalar_one())
 

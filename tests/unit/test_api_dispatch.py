@@ -82,6 +82,39 @@ def test_fires_and_drills_are_for_officers_and_ones_own_grids_for_all(hub: Hub) 
     assert (refused.status_code, refused.json()["reason"]) == (409, "silence-unknown")
 
 
+def test_silences_and_drills_are_shown_to_those_whose_grids_they_touch(hub: Hub) -> None:
+    def make(**what: object) -> int:
+        made = officer(hub).post(f"{API}/silences", json={"end": T0 + HOUR, "reason": "works"} | what)
+        assert made.status_code == 201, made.text
+        return int(made.json()["id"])
+
+    far = hub.far_smoke()
+    town = hub.registry.path(GRID)[0].code
+    building = next(
+        place.code for place in hub.registry.path(hub.registry.find(SMOKE).place) if place.level == "building"
+    )
+    mine = make(place=GRID)
+    theirs = make(place=FAR_GRID, kind="drill", tell=["st-1-crew-1"])
+    both = make(devices=[SMOKE, far])
+    everybody = make(device_kinds=["smoke_alarm"])
+    above, below = make(place=town), make(place=building)
+    their_device = make(devices=[far])
+    crew = client(hub)
+    shown = {one["id"]: one for one in crew.get(f"{API}/silences").json()}
+    assert set(shown) == {mine, both, everybody, above, below}
+    assert shown[both]["devices"] == [SMOKE]
+    hub.says(far, "smoke-battery-low")
+    hub.says(SMOKE, "smoke-battery-low")
+    seen = crew.get(f"{API}/silences", params={"limit": 1}).json()
+    assert [one["id"] for one in seen] == [below]  # what is not theirs takes no room in the list
+    counts = {one["id"]: one["caught"] for one in officer(hub).get(f"{API}/silences").json()}
+    assert len(counts) == 7
+    assert sum(counts.values()) == 2
+    assert sum(one["caught"] for one in crew.get(f"{API}/silences").json()) == 1
+    for hidden in (theirs, their_device):
+        assert crew.delete(f"{API}/silences/{hidden}").status_code == 404
+
+
 def test_a_station_is_asked_whether_somebody_is_there(hub: Hub) -> None:
     asked = officer(hub).post(f"{API}/stations/{STATION}/duty-checks", json={"answer_s": 60})
     assert asked.status_code == 201
