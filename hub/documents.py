@@ -129,7 +129,9 @@ def parse(text: str, file: str) -> tuple[Document | None, list[Complaint]]:
                 line=line,
                 key="",
                 message=f"not valid YAML: {bad.problem or bad.context}",
-                remedy="check indentation, quotes and colons at this line",
+                remedy="begin each entry of the list with '- ' and indent them alike"
+                if bad.context == "while parsing a block collection"
+                else "check indentation, quotes and colons at this line",
             )
         ]
     except (yaml.YAMLError, RecursionError) as bad:
@@ -182,7 +184,8 @@ def _plain(node: yaml.Node, path: Path_, document: Document, complaints: list[Co
                         line=key_node.start_mark.line + 1,
                         key=".".join(map(str, here)),
                         message="the key is given twice",
-                        remedy=f"keep one (the first is at line {document.lines[here]})",
+                        remedy=f"keep one (the first is at line {document.lines[here]})"
+                        + (f", or begin a new entry with '- {key}: …'" if key == next(iter(result)) else ""),
                     )
                 )
                 continue

@@ -93,6 +93,14 @@ _SAID = (
     ),
     (r"rename it \(the first is in (?P<where>.+)\)", _("rename it (the first is in {where})")),
     (r"keep one \(the first is at line (?P<line>\d+)\)", _("keep one (the first is at line {line})")),
+    (
+        r"keep one \(the first is at line (?P<line>\d+)\), or begin a new entry with (?P<entry>'.+')",
+        _("keep one (the first is at line {line}), or begin a new entry with {entry}"),
+    ),
+    (
+        r"begin each entry of the list with '- ' and indent them alike",
+        _("begin each entry of the list with '- ' and indent them alike"),
+    ),
     (r"name a rule of this folder", _("name a rule of this folder")),
     (r"break the circle", _("break the circle")),
     (r"save it as UTF-8", _("save it as UTF-8")),

@@ -9,13 +9,23 @@ from dataclasses import replace
 from hub.documents import Document
 from hub.errors import Complaint
 
+_NO_LIST = "expected a key 'rules' with a list"
+_DASHES = "begin each rule with '- id: …'"
+"""What is missing where the key is there and holds no list."""
 _IN_A_RULE = re.compile(r"rules\.(\d+)(?:\.(.*))?", re.S)
 
 
 def named(complaints: Iterable[Complaint], read: Iterable[Document]) -> list[Complaint]:
     """The complaints, those about a rule of `read` with its id; their keys are then those within the rule."""
-    ids = {document.file: _ids(document) for document in read}
-    return [_named(complaint, ids.get(complaint.file, [])) for complaint in complaints]
+    known = list(read)
+    ids = {document.file: _ids(document) for document in known}
+    undashed = {d.file for d in known if isinstance(d.data, dict) and "rules" in d.data and not ids[d.file]}
+    return [
+        replace(complaint, remedy=_DASHES)
+        if complaint.message == _NO_LIST and complaint.file in undashed
+        else _named(complaint, ids.get(complaint.file, []))
+        for complaint in complaints
+    ]
 
 
 def _named(complaint: Complaint, ids: list[str]) -> Complaint:

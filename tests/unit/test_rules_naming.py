@@ -66,3 +66,21 @@ def test_what_is_no_rule_at_all_hinders_nobody(text: str) -> None:
         Complaint(file=f, line=1, key=k, message="m") for f in ("x", "y") for k in ("", "a", "rules.0", "rules.9.id")
     ]
     assert named(wrong, [document]) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remedy"),
+    [
+        ("rules:\n  id: a\n  kind: offline\n", 1, "begin each rule with '- id: …'"),
+        ("rules:\n  - id: a\n    kind: offline\n  id: b\n    kind: offline\n", 4, "begin each entry of the list with '- ' and indent them alike"),
+        ("rules:\n  - id: a\n    kind: offline\n    id: b\n", 4, "keep one (the first is at line 2), or begin a new entry with '- id: …'"),
+        ("rules:\n", 1, "begin each rule with '- id: …'"),
+        ("- id: a\n", 1, "start the file with 'rules:'"),
+    ],
+)  # fmt: skip
+def test_a_forgotten_dash_is_told_with_the_dash(text: str, line: int, remedy: str) -> None:
+    document, wrong = documents.parse(text, "rules/x.yaml")
+    with pytest.raises(ConfigError) as refused:
+        rules_of([] if document is None else [document], wrong)
+    first = refused.value.complaints[0]
+    assert (first.line, first.remedy) == (line, remedy)
