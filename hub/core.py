@@ -86,7 +86,7 @@ class Core:
         )
         engine = Engine(rules, live.current, start_ms=clock())
         position, recorded_to = self._recover(engine, screen, desk)
-        router = Router(sources, context)
+        router = self.router = Router(sources, context)
         self.recorder = Recorder(
             journal,
             Reader(Router(sources, context).decode, lambda: self.pipeline.engine.registry, Screen(screen.limits)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -226,16 +227,15 @@ def _outdated_calendar(folder: Path, context: Context) -> Iterator[Complaint]:
 def _check_settings(folder: Path, settings: Settings, found: Examination) -> None:
     """What only the parts know that hub.yaml configures: its codecs, and the channels with their secrets."""
     from hub.dispatch.channels import check_channels
-    from hub.ingest.codecs import CODECS
+    from hub.errors import ConfigError
+    from hub.ingest.sources import sources_of
     from hub.settings import document_of
 
     document = document_of(folder)
-    for n, source in enumerate(settings.sources):
-        if source.codec not in CODECS:
-            remedy = _near(source.codec, CODECS, f"use {', '.join(CODECS)}")
-            found.complaints.append(
-                document.complain(("sources", n, "codec"), f"unknown codec '{source.codec}'", remedy)
-            )
+    try:
+        sources_of(settings.sources, settings.folder, document)
+    except ConfigError as wrong_sources:
+        found.complaints += wrong_sources.complaints
     configs, wrong = check_channels(settings.channels, document)
     found.complaints += wrong
     for name, config in configs.items():
@@ -314,23 +314,28 @@ def _lost_contacts(folder: Path, settings: Settings, registry: Registry, found: 
 
 def _unheard(folder: Path, settings: Settings) -> Iterator[Complaint]:
     """Addresses that no source of hub.yaml can ever report: such a device would be silent for ever, and nobody would know why."""
+    from hub.errors import ConfigError
     from hub.ingest.codecs import CODECS
+    from hub.ingest.sources import Entry, sources_of
     from hub.registry.devicefile import addresses_in
 
+    sources: Sequence[Entry] = settings.sources
+    with suppress(ConfigError):  # complained about already
+        sources = sources_of(settings.sources, settings.folder)
     path = folder / "registry" / "devices.csv"
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return  # complained about already
     roots: dict[str, list[str]] = {}
-    for source in settings.sources:
+    for source in sources:
         roots.setdefault(source.codec, []).append(source.root)
     heard: set[str] = set()
     for line, device, address in addresses_in(text):
         if device == "canary":
             heard.add(address)
         codec, _, rest = address.partition(":")
-        if codec not in CODECS:
+        if codec not in CODECS and codec not in roots:
             message, remedy = f"unknown codec '{codec}'", _near(codec, CODECS, f"use {', '.join(CODECS)}")
         elif codec not in roots:
             message, remedy = f"hub.yaml has no source of codec '{codec}'", "add one under sources"

@@ -22,6 +22,15 @@ class Glancing(Protocol):
     def plain(self, topic: str, payload: bytes, received_at_ms: int) -> Plain | None: ...
 
 
+@runtime_checkable
+class Asking(Protocol):
+    """A codec that cannot read on unless somebody is asked: its births came before the hub did."""
+
+    def asks(self) -> Sequence[tuple[str, bytes]]:
+        """(topic, payload) of what should be published; each once. Safe from another thread than that of `decode`."""
+        ...
+
+
 class _Decode(Protocol):
     def __call__(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
@@ -69,12 +78,17 @@ class Router:
         ]
         self._elsewhere: dict[str, _Decode | None] = {}
         self._glances: list[Glance] = [codec.plain for codec in codecs if isinstance(codec, Glancing)]
+        self._asking = [codec for codec in codecs if isinstance(codec, Asking)]
         self._filters = tuple(dict.fromkeys(f for source in sources for f in source.filters))
 
     @property
     def filters(self) -> tuple[Filter, ...]:
         """What to subscribe to, by lane."""
         return self._filters
+
+    def asks(self) -> list[tuple[str, bytes]]:
+        """What the codecs would have published, so that they can read on."""
+        return [wish for codec in self._asking for wish in codec.asks()]
 
     @property
     def plain(self) -> Glance:

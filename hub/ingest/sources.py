@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +35,9 @@ def sources_of(entries: Sequence[Entry], folder: Path, document: Document | None
             if kind is not None:
                 found.append(Source(codec=kind.name, root=entry.root or kind.usual_root, also=entry.also, kind=kind))
         elif entry.codec not in CODECS:
-            remedy = f"use {', '.join(CODECS)}, or name a profile of your own: profiles/mine.yaml"
+            near = get_close_matches(entry.codec, CODECS, n=1)
+            every = f"use {', '.join(CODECS)}, or a profile of your own: profiles/mine.yaml"
+            remedy = f"did you mean '{near[0]}'?" if near else every
             wrong.append(document.complain(("sources", n, "codec"), f"unknown codec {entry.codec!r}", remedy))
         else:
             root = entry.root or CODECS[entry.codec].usual_root

@@ -23,7 +23,7 @@ COLUMNS: Final = (
 MOST_INTERVAL_S: Final = 31 * 86_400.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_ADDRESS = re.compile(r"[a-z0-9][a-z0-9_-]*:[^\s;][^;]*")
+_ADDRESS = re.compile(r"[a-z0-9][a-z0-9_.-]*:[^\s;][^;]*")
 _SPREADSHEET_NUMBER = re.compile(r"\d(\.\d+)?E\+\d+", re.IGNORECASE)
 _OWN = frozenset((HUB, CANARY))
 
