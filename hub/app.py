@@ -312,6 +312,9 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             closing.callback(proof.close)
             audited = proof.audit
             seen_last = lambda: audited.last  # noqa: E731
+            wishes = Loop("wishes", lambda: _wishes(core.router, sessions))
+            closing.callback(wishes.stop)
+            starters.append(wishes.start)
             parts["self-audit"] = lambda: health.of_self_audit(audited.trouble, alive=audited.loop.alive)
             parts |= core.health
             parts |= {f"mqtt-{s.lane}": health.of_session(s) for s in sessions}
@@ -652,6 +655,13 @@ def _wake_all(actuators: list[Actuator]) -> None:
 def _publish(sessions: list[PahoSession], topic: str, payload: bytes) -> bool:
     """Commands leave by the last session, the fire lane where there is one: no telemetry stands before them."""
     return bool(sessions) and sessions[-1].publish(topic, payload)
+
+
+def _wishes(router: Router, sessions: list[PahoSession]) -> float:
+    """Publishes what the codecs ask for: the rebirth of a Sparkplug node whose aliases nobody has explained."""
+    for topic, payload in router.asks():
+        _publish(sessions, topic, payload)
+    return 1.0
 
 
 def _ack(sessions: list[PahoSession], receipt: Receipt) -> None:
