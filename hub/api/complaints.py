@@ -107,7 +107,10 @@ _SAID = (
     (r"start the file with 'rules:'", _("start the file with 'rules:'")),
     (r"only 'rules' stands at the top", _("only 'rules' stands at the top")),
     (r"see hub/model/quantities\.py for the table", _("see hub/model/quantities.py for the table")),
-    (r"see the example in config/", _("see the example in config/")),
+    (
+        r"begin the file with (?P<key>'[^']*:') and each entry with '- '",
+        _("begin the file with {key} and each entry with '- '"),
+    ),
     (r"see docs/glossary\.md for the kinds of device", _("see docs/glossary.md for the kinds of device")),
     (r"write keys and values: (?P<keys>.+)", _("write keys and values: {keys}")),
     (

@@ -94,7 +94,11 @@ class Findings:
             return None
         if not isinstance(document.data, dict):
             self.complaints.append(
-                document.complain((), f"expected the key '{key}' with a list", "see the example in config/")
+                document.complain(
+                    (),
+                    f"expected the key '{key}' with a list",
+                    f"begin the file with '{key}:' and each entry with '- '",
+                )
             )
             return None
         for name in document.data:
