@@ -12,7 +12,7 @@ import numpy as np
 from devices.simulators.publisher import Message
 from devices.simulators.speakers import speakers, spoken_address
 from devices.simulators.speaking import Node, Speaker, Spoken, Value
-from devices.simulators.world import Behaviour, Edge, Group, World
+from devices.simulators.world import Behaviour, Carrier, Edge, Group, World
 from hub.model.quantities import QUANTITIES
 
 ATTENTION_INTERVAL_MS = 5_000
@@ -28,6 +28,7 @@ class _Lane:
     speaker: Speaker
     devices: list[Spoken] = field(default_factory=list)
     next_beat_ms: int = 0
+    dark: bool = False
 
 
 @dataclass(slots=True)
@@ -101,17 +102,28 @@ class Fleet:
             yield from lane.speaker.leave(lane.node, lane.devices, stamp_ms)
 
     def advance(self, now_ms: int, stamp_ms: int | None = None) -> Iterator[Message]:
-        """What is said up to `now_ms`: edges first, then heartbeats that are due. Call with times that never go back."""
-        stamp_ms = now_ms if stamp_ms is None else stamp_ms
+        """What is said up to `now_ms`: edges first, then heartbeats that are due. Call with times that never go back.
+
+        Of a node whose devices have all fallen silent it says the will, as the broker would, and its greeting when one is back.
+        """
+        said = self._advance(now_ms, now_ms if stamp_ms is None else stamp_ms)
+        for behaviour in self.behaviours:
+            if isinstance(behaviour, Carrier):
+                said = behaviour.pass_on(said, now_ms)
+        return said
+
+    def _advance(self, now_ms: int, stamp_ms: int) -> Iterator[Message]:
         while self._next_step_ms <= now_ms:
             edges = self.world.step(self.behaviours, self._next_step_ms)
+            yield from self._lights(stamp_ms)
             yield from self._edges(edges, stamp_ms)
             self._hurry(self._next_step_ms)
             self._next_step_ms += self.step_ms
         for lane in self._lanes.values():
             if lane.next_beat_ms <= now_ms:
                 lane.next_beat_ms = now_ms + self.beat_ms
-                yield from lane.speaker.beat(lane.node, stamp_ms)
+                if not lane.dark:
+                    yield from lane.speaker.beat(lane.node, stamp_ms)
         for kind, schedule in self._schedules.items():
             due = np.flatnonzero(schedule.next_ms <= now_ms)
             if due.size:
@@ -191,23 +203,45 @@ class Fleet:
                 rows = np.flatnonzero(group.attention & np.isfinite(schedule.interval_ms))
                 schedule.next_ms[rows] = np.minimum(schedule.next_ms[rows], now_ms + ATTENTION_INTERVAL_MS)
 
+    def _lights(self, stamp_ms: int) -> Iterator[Message]:
+        """Wills of nodes that have just gone dark, and greetings of those that are back."""
+        groups = self.world.groups
+        quiet = any(group.silent.any() for group in groups.values())
+        for lane in self._lanes.values():
+            if not (quiet or lane.dark):
+                continue
+            where = [self.world.where[spoken.device.id] for spoken in lane.devices]
+            dark = all(groups[kind].silent[row] for kind, row in where)
+            if dark == lane.dark:
+                continue
+            lane.dark = dark
+            if dark:
+                yield lane.speaker.will(lane.node)
+                continue
+            yield from lane.speaker.greet(lane.node, lane.devices, stamp_ms)
+            for kind, row in where:
+                yield from self._report(groups[kind], self._schedules[kind], np.array([row]), stamp_ms)
+
     def _edges(self, edges: Sequence[Edge], stamp_ms: int) -> Iterator[Message]:
         for edge in edges:
             schedule = self._schedules[edge.kind]
             spoken = schedule.spoken[edge.row]
-            if spoken is None:
-                continue
             group = self.world.groups[edge.kind]
+            if spoken is None or group.silent[edge.row]:
+                continue
             fast, slow = (_values(group, names, np.array([edge.row]))[0] for names in (schedule.fast, schedule.slow))
             speaker = self._lanes[spoken.node.name].speaker
-            yield from speaker.edge(spoken, edge.quantities, fast, slow, stamp_ms)
+            own_ms = stamp_ms + int(group.clock_off_ms[edge.row])
+            yield from speaker.edge(spoken, edge.quantities, fast, slow, own_ms)
 
     def _report(self, group: Group, schedule: _Schedule, rows: Any, stamp_ms: int) -> Iterator[Message]:
+        rows = rows[~group.silent[rows]]
         all_fast, all_slow = (_values(group, names, rows) for names in (schedule.fast, schedule.slow))
-        for row, fast, slow in zip(rows.tolist(), all_fast, all_slow, strict=True):
+        own_ms = (stamp_ms + group.clock_off_ms[rows]).tolist()
+        for row, at_ms, fast, slow in zip(rows.tolist(), own_ms, all_fast, all_slow, strict=True):
             spoken = schedule.spoken[row]
             if spoken is not None:
-                yield from self._lanes[spoken.node.name].speaker.report(spoken, fast, slow, stamp_ms)
+                yield from self._lanes[spoken.node.name].speaker.report(spoken, fast, slow, at_ms)
 
 
 def _values(group: Group, names: tuple[str, ...], rows: Any) -> list[Mapping[str, Value]]:

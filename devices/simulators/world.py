@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.simulators.families import FAMILIES, Family, Signal
+from devices.simulators.publisher import Message
 from hub.model.places import Device, Place
 from hub.model.quantities import QUANTITIES
 
@@ -25,6 +26,14 @@ class Behaviour(Protocol):
 
     def finished(self, now_ms: int) -> bool:
         """Whether nothing more will come of it: everything that it changed is at rest again."""
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """A behaviour that does something to messages on their way: loses order, repeats, keeps back, adds rubbish."""
+
+    def pass_on(self, messages: Iterable[Message], now_ms: int) -> Iterator[Message]:
+        """What the broker gets of `messages`, which were said up to `now_ms`."""
 
 
 def _at_rest(signal: Signal, n: int, rng: np.random.Generator) -> Floats:
@@ -44,6 +53,8 @@ class Group:
         self.resting: dict[str, Floats] = {s.quantity: _at_rest(s, n, rng) for s in family.signals}
         self.columns: dict[str, Floats] = {name: column.copy() for name, column in self.resting.items()}
         self.attention = np.zeros(n, np.bool_)
+        self.silent = np.zeros(n, np.bool_)
+        self.clock_off_ms = np.zeros(n, np.int64)
 
     def __len__(self) -> int:
         return len(self.devices)
@@ -52,6 +63,8 @@ class Group:
         for name, column in self.resting.items():
             np.copyto(self.columns[name], column)
         self.attention[:] = False
+        self.silent[:] = False
+        self.clock_off_ms[:] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,20 @@ class World:
         """Lets a device report every few seconds for this step, as real ones do while they are in alarm."""
         kind, row = self.where[device_id]
         self.groups[kind].attention[row] = True
+
+    def mute(self, device_id: str) -> None:
+        """Lets a device say nothing in this step: no power, no network, or broken."""
+        kind, row = self.where[device_id]
+        self.groups[kind].silent[row] = True
+
+    def set_clock(self, device_id: str, off_ms: int) -> None:
+        """Lets the clock of a device run `off_ms` ahead (behind when negative) for this step."""
+        kind, row = self.where[device_id]
+        self.groups[kind].clock_off_ms[row] = off_ms
+
+    def behind(self, gateway_id: str) -> list[Device]:
+        """The devices that speak through the gateway with this id."""
+        return [d for group in self.groups.values() for d in group.devices if d.parent == gateway_id]
 
     def building(self, device: Device) -> str:
         """Code of the building where `device` hangs, or of its own place when it is in none."""
