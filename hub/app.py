@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +38,7 @@ from hub.dispatch.links import Links
 from hub.dispatch.messages import composer
 from hub.errors import ConfigError, Unavailable
 from hub.facts import Facts
+from hub.ingest import gb26875_listener
 from hub.ingest.codecs.context import CodecContext
 from hub.ingest.flood import FloodGuard
 from hub.ingest.intake import Intake
@@ -136,6 +137,8 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         document = configuration.document_of(folder)
         broker = broker_of(settings)
         sources = sources_of(settings.sources, settings.folder, document)
+        if settings.gb26875 is not None:
+            sources.append(gb26875_listener.source(sources))
         context = CodecContext(
             zone=settings.timezone,
             known=lambda address: address in live.current.slot_of_address,
@@ -223,6 +226,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
         # -- the pipeline
         spool = Spool(settings.data / "replay")
         skews: Callable[[], Mapping[str, int]] = dict  # device → how far its clock is behind
+        units: list[gb26875_listener.Listener] = []
         kept: list[Journal] = []  # where messages can be read again, in a process that has the journal
         intake: Intake | None = None
         answers: Answers | None = None
@@ -236,7 +240,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             intake = Intake(
                 journal,
                 clock,
-                lambda receipt: _ack(sessions, receipt),
+                lambda receipt: _ack([*sessions, *units], receipt),
                 group_ms=settings.journal.group_ms,
                 window=broker.receive_maximum,
                 lifeline=_Lifeline(broker, filters, lambda e: intake.take(e) if intake else None, clock),
@@ -272,8 +276,14 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
             closing.callback(history_of_rules.stop)
             closing.callback(core.stop)
             closing.callback(intake.stop)
+            if settings.gb26875 is not None:
+                units.append(_fire_units(settings, sources, intake, clock))
+                parts["gb26875"] = health.of_listener(units[0])
             for session in sessions:
                 closing.callback(session.stop)
+            for unit in units:
+                closing.callback(unit.stop)
+            starters += [unit.start for unit in units]
             starters += [intake.start, core.start, history_of_rules.start, *(s.start for s in sessions)]
             knowing = _own_work(settings, live, ledger, planner, intake, sources, sessions, clock, asking)
             rejections = _rejections(sources, context, sessions, clock)
@@ -664,7 +674,31 @@ def _wishes(router: Router, sessions: list[PahoSession]) -> float:
     return 1.0
 
 
-def _ack(sessions: list[PahoSession], receipt: Receipt) -> None:
+def _fire_units(settings: Settings, sources: list[Source], intake: Intake, clock: Clock) -> gb26875_listener.Listener:
+    """Who hears fire-alarm transmission units; their frames take the fire lane. Raises ConfigError when the port cannot be had."""
+    wanted = settings.gb26875
+    assert wanted is not None
+    root = next(source.root for source in reversed(sources) if source.codec == gb26875_listener.NAME)
+    try:
+        return gb26875_listener.Listener(
+            wanted.host,
+            wanted.port,
+            lambda envelope: intake.take(envelope, lane="fire"),
+            clock,
+            zone=settings.timezone,
+            root=root,
+        )
+    except OSError as taken:
+        where = f"{wanted.host}:{wanted.port}"
+        raise ConfigError.one(
+            str(settings.folder / "hub.yaml"),
+            f"cannot listen on {where}: {taken.strerror or taken}",
+            key="gb26875.port",
+            remedy="end what uses the port, or choose another",
+        ) from taken
+
+
+def _ack(sessions: Sequence[PahoSession | gb26875_listener.Listener], receipt: Receipt) -> None:
     for session in sessions:
         if session.lane == receipt.lane:
             session.ack(receipt)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hub.api.parts import PartHealth
 from hub.clock import ForwardClock
 from hub.errors import Unavailable
+from hub.ingest.gb26875_listener import Listener
 from hub.ingest.mqtt import PahoSession
 from hub.stores.history import HistoryStore
 from hub.stores.ledger import Ledger
@@ -20,6 +21,15 @@ def of_session(session: PahoSession, *, required: bool = True) -> Callable[[], P
     def ask() -> PartHealth:
         well = session.connected and not session.trouble
         return PartHealth(state="ok" if well else "down", detail=session.trouble, required=required)
+
+    return ask
+
+
+def of_listener(listener: Listener) -> Callable[[], PartHealth]:
+    """Of the port that fire-alarm units call."""
+
+    def ask() -> PartHealth:
+        return PartHealth(state="ok" if listener.connected else "down", detail=listener.trouble)
 
     return ask
 

@@ -117,6 +117,13 @@ class TestFireSettings(Strict):
     every_h: float = Field(24, ge=0, le=744)
 
 
+class FireUnits(Strict):
+    """The TCP port that fire-alarm transmission units (GB/T 26875.3) call."""
+
+    host: str = "127.0.0.1"
+    port: Port = 26_875
+
+
 class ScreenSettings(Strict):
     """What device time is trusted, and when a reading counts as late."""
 
@@ -146,6 +153,7 @@ class Settings(Strict):
     api: ApiSettings = ApiSettings()
     screen: ScreenSettings = ScreenSettings()
     links: LinkSettings = LinkSettings()
+    gb26875: FireUnits | None = None  # None: nobody calls
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     test_fires: TestFireSettings = TestFireSettings()
     channels: dict[str, dict[str, Any]] = {}  # checked by each channel's own file

@@ -10,14 +10,16 @@ import selectors
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from hub.clock import Clock
-from hub.ingest.codecs.gb26875 import NAME, Frame, acknowledgement, read_frame
+from hub.ingest.codecs import HandWritten
+from hub.ingest.codecs.gb26875 import NAME, Frame, Gb26875Codec, acknowledgement, read_frame
+from hub.ingest.router import Source
 from hub.ingest.session import Receipt
 from hub.model.readings import Envelope
 from hub.telemetry import log
@@ -32,7 +34,7 @@ _MOST_CONNECTIONS: Final = 1_000
 _SILENT_MS: Final = 30 * 60_000
 _UNANSWERED: Final = frozenset((3, 6))  # acknowledgement and refusal: to answer these would never end
 
-__all__ = ["LANE", "NAME", "ROOT", "Listener", "split"]
+__all__ = ["LANE", "NAME", "ROOT", "Listener", "source", "split"]
 
 
 def split(waiting: bytearray) -> list[bytes]:
@@ -65,6 +67,13 @@ def refused(data: bytes) -> Frame | None:
     """The frame that `data` would be with a right checksum: whom to tell that it was not."""
     said = read_frame(data[:-3] + bytes((sum(data[2:-3]) & 0xFF,)) + data[-2:])
     return None if isinstance(said, str) else said
+
+
+def source(others: Sequence[Source]) -> Source:
+    """The source that reads what a listener takes: it wants no topic of the broker. Below the root of one in `others`, if any has it."""
+    root = next((other.root for other in others if other.codec == NAME), ROOT)
+    kind = HandWritten(make=Gb26875Codec, filters=lambda root: (), usual_root=ROOT, root_of=lambda topic: ROOT)
+    return Source(codec=NAME, root=root, kind=kind)
 
 
 @dataclass(slots=True)
