@@ -18,16 +18,21 @@ from hub.ingest.router import Source
 from hub.model.readings import Envelope
 from hub.registry.loader import load
 from hub.registry.snapshot import Registry
-from hub.replay.answers import Answers, Change, InForce
+from hub.replay.answers import Answers, Change, InForce, rules_at
 from hub.replay.explainer import Explainer, lookback_ms
 from hub.replay.journal_source import shelf_of
 from hub.replay.telling import told
+from hub.rules.kinds.kind import Context
 from hub.rules.ruleset import RuleSet, load_rules
 from hub.rules.testing.explaining import Explanation, rule_text
 from hub.rules.testing.subject import Subject
 from hub.stores.journal import Journal, JournalConfig
+from hub.stores.ledger import Ledger
 from hub.stores.record_queries import Recorded, RecordQueries, SetAside
+from hub.stores.rule_files import RuleTexts
+from hub.stores.rule_versions import RuleVersions
 from hub.stores.schema import quarantine
+from tests.support.ledgers import migrated_url
 from tests.support.served import hub_at
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -436,6 +441,38 @@ def test_the_ledger_tells_what_fired_and_whose_messages_were_set_aside(tmp_path:
             connection.execute(quarantine.insert().values(**row, **times))
         assert record.set_aside(["native-v1:x"], T0 + 5, T0 + 9) == SetAside(count=3, first_ms=T0, last_ms=T0 + 5)
         assert record.set_aside(["native-v1:x"], T0 + 6, T0 + 9) is None
+
+
+def test_the_history_gives_the_rules_of_then_and_each_change_until_then(shipped: RuleSet, tmp_path: Path) -> None:
+    texts = {p.name: p.read_text("utf-8") for p in (ROOT / "config" / "rules").glob("*.yaml")}
+    later = {
+        **texts,
+        "smoke.yaml": texts["smoke.yaml"].replace("clear_above: 20, hold_s: 60}", "clear_above: 20, hold_s: 5}"),
+    }
+    with migrated_url("sqlite", tmp_path) as url:
+        ledger = Ledger.open(url, migrate=False)
+        versions = RuleVersions(ledger)
+        for at_s, who, files in ((10, "file", texts), (100, "li", later), (200, "li", texts)):
+            version = RuleTexts.of({name: text.encode() for name, text in files.items()}).version
+            entry = versions.record(at_ms=T0, who=who, why=f"w{at_s}", version=version, files=files, summary={})
+            versions.applied(entry.id, T0 + at_s * 1_000)
+        now = InForce(shipped, texts, "of now")
+
+        def hold_s(rules: RuleSet) -> float:
+            found = rules.find("smoke-battery-level")
+            assert found is not None
+            return found.run.hold_ms / 1_000
+
+        then = rules_at(versions, T0 + 150_000, Context(), now)
+        assert (then.sure, hold_s(then.rules)) == (True, 5)
+        assert then.changes is not None
+        assert [(c.at_ms - T0, c.who, c.why, hold_s(c.rules)) for c in then.changes(T0 + 50_000)] == [
+            (100_000, "li", "w100", 5)
+        ]
+        assert then.changes(T0 + 100_000) == []
+        before = rules_at(versions, T0, Context(), now)
+        assert (before.sure, before.record) == (False, None)
+        ledger.close()
 
 
 # What is missing -----------------------------------------------------------------------------------------------------
