@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.staticfiles import StaticFiles
 
 from hub.alerts.case_desk import REPORTING
+from hub.alerts.shelf import MOST_OUT_S, MOST_S, TAKES_OUT
 from hub.api import problems, strings, strings_cases, strings_onboarding, strings_rules
 from hub.api.auth import (
     COOKIE,
@@ -208,6 +209,7 @@ def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Respons
         **_about(request, parts, session, locale),
         "me": me(actor).model_dump(mode="json"),
         "reads_rules": actor.role in KEEPS_RULES,
+        "quiet": {"most_s": MOST_S, "out_s": MOST_OUT_S, "takes_out": actor.role in TAKES_OUT},
         "board": board_of(parts, actor, request.app.state.broadcast).model_dump(mode="json"),
         "grids": [g.model_dump(mode="json") for g in presenter_of(parts).grids(reader=actor, outlines=True)],
         "selected": detail_of(parts, alert).model_dump(mode="json") if alert is not None and seen else None,

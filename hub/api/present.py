@@ -25,6 +25,7 @@ from hub.api.wire import (
     OccurrenceOut,
     PersonOut,
     QuarantineOut,
+    QuietedOut,
     ReadingOut,
     StationOut,
     StationRef,
@@ -36,11 +37,12 @@ from hub.dispatch.policy import EscalationPolicy, since_ms
 from hub.dispatch.roster import NORM_ON_DUTY, on_duty
 from hub.dispatch.routing import place_text
 from hub.i18n import _, text
-from hub.model.alerts import ACTIONS, Action, Actor, Alert, AuditRow, Occurrence
+from hub.model.alerts import ACTIONS, Action, Actor, Alert, AuditRow, Occurrence, Shelving
 from hub.model.deliveries import DeliveryRow, DeliveryState
 from hub.model.places import Device, Name, Place, Station
 from hub.model.quantities import QUANTITIES
 from hub.model.readings import QuarantineRow
+from hub.model.silences import Silence
 from hub.registry.snapshot import Registry
 
 SHOWN_PAYLOAD_BYTES = 4_096
@@ -67,13 +69,24 @@ class Presenter:
         audit: Sequence[AuditRow],
         deliveries: Sequence[DeliveryRow],
         occurrences: Sequence[Occurrence],
+        why_quiet: Shelving | Silence | None = None,
     ) -> AlertDetail:
         return AlertDetail.model_construct(
             **self.alert_fields(alert),
+            quieted=self._quieted(why_quiet),
             timeline=[self._audit(row) for row in audit],
             deliveries=[self._delivery(row) for row in deliveries],
             raisings=[self._occurrence(row) for row in occurrences],
         )
+
+    def _quieted(self, why: Shelving | Silence | None) -> QuietedOut | None:
+        if why is None:
+            return None
+        by = self.actor_ref(why.actor, why.actor_name)
+        if isinstance(why, Silence):
+            return QuietedOut(kind=why.kind, since_ms=why.start_ms, until_ms=why.end_ms, by=by, reason=why.reason)
+        kind = why.kind if why.kind == "out_of_service" else "shelved"
+        return QuietedOut(kind=kind, since_ms=why.since_ms, until_ms=why.until_ms, by=by, reason=why.reason)
 
     def alert_fields(self, alert: Alert) -> dict[str, Any]:
         quantity = QUANTITIES.get(alert.quantity)

@@ -12,8 +12,9 @@ from hub.api.parts import ApiParts
 from hub.api.present import Presenter
 from hub.api.wire import ActionIn, AlertDetail, AlertOut, InstantIn, Line, Page, ms_of
 from hub.errors import IllegalAction, NotAllowed, NotFound
-from hub.model.alerts import Action, Actor, Alert, CaseState, Seen
+from hub.model.alerts import Action, Actor, Alert, CaseState, Seen, Shelving
 from hub.model.rules import Severity
+from hub.model.silences import Silence
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -86,8 +87,21 @@ def seen(parts: ApiParts, caller: Actor, alert_id: str) -> Alert:
 def detail_of(parts: ApiParts, alert: Alert) -> AlertDetail:
     queries = parts.queries
     return presenter_of(parts).alert_detail(
-        alert, queries.audit(alert.id), queries.deliveries(alert.id), queries.occurrences(alert.id)
+        alert,
+        queries.audit(alert.id),
+        queries.deliveries(alert.id),
+        queries.occurrences(alert.id),
+        _why_quiet(parts, alert),
     )
+
+
+def _why_quiet(parts: ApiParts, alert: Alert) -> Shelving | Silence | None:
+    """What keeps the alert quiet, or the drill that it is part of."""
+    if alert.quiet in ("shelved", "out_of_service"):
+        return parts.shelvings.of_alert(alert)
+    if alert.silence_id is not None and (alert.quiet or alert.drill):
+        return parts.dispatch.silence_queries.one(alert.silence_id)
+    return None
 
 
 @router.get(

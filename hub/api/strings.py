@@ -49,6 +49,12 @@ CONSOLE: dict[str, str] = {
     "quiet_shelved": _("Shelved until {until}"),
     "quiet_silenced": _("Silenced until {until}"),
     "quiet_out_of_service": _("Device out of service until {until}"),
+    "quieted_shelved": _("Shelved: it tells nobody"),
+    "quieted_out_of_service": _("Device out of service: it tells nobody"),
+    "quieted_silence": _("Silenced: it tells nobody"),
+    "quieted_maintenance": _("Maintenance: it tells nobody"),
+    "quieted_drill": _("Drill: only the people of the drill are told"),
+    "until_by": _("until {until}, by {name}"),
     "sign_out": _("Sign out"),
     "signed_in_as": _("Signed in as {name}"),
     # the list
@@ -63,6 +69,7 @@ CONSOLE: dict[str, str] = {
     "clear_filter": _("Show all"),
     "more": _("Further alerts of {severity} are not shown. Filter them through the API."),
     "test_tag": _("Test"),
+    "drill_tag": _("Drill"),
     "chattering_tag": _("Flapping"),
     "incident_n": _("{n} alerts"),
     "new_alert": _("New alert {severity}: {title}, {place}"),
@@ -131,6 +138,30 @@ CONSOLE: dict[str, str] = {
         "The backup stations and the next level are told at once. What do you need? (may be left empty)"
     ),
     "confirm_reinforce": _("Call for help now"),
+    "refused_alarmed_again": _(
+        "Not taken: it has alarmed again since you looked, {n} times by now. You see the present alarm here. Look at it, then tap again."
+    ),
+    "refused_more_severe": _(
+        "Not taken: it has become more severe since you looked, it is {severity} now. You see the present alarm here. Look at it, then tap again."
+    ),
+    "refused_which_alarm": _(
+        "Not taken: it has alarmed {n} times. You see the present alarm here. Look at it, then tap again."
+    ),
+    # quiet for a time
+    "shelve": _("Shelve"),
+    "shelve_title": _("Shelve this alert?"),
+    "shelve_hint": _("It tells nobody for that time and stays in the list. For how long, and why?"),
+    "until_it_ends": _("Until it ends (at most {most})"),
+    "unshelve": _("End shelving"),
+    "take_out": _("Device out of service"),
+    "take_out_title": _("Put the device out of service?"),
+    "take_out_hint": _(
+        "Nothing that it reports tells anybody for that time, not even fire. See to a replacement. For how long, and why?"
+    ),
+    "put_back": _("Back into service"),
+    "minutes_n": _("{n} min"),
+    "hours_n": _("{n} h"),
+    "days_n": _("{n} days"),
     # states
     "case_reported": _("Not acknowledged"),
     "case_accepted": _("Acknowledged"),
@@ -163,6 +194,9 @@ CONSOLE: dict[str, str] = {
     "audit_shelved": _("Shelved"),
     "audit_out_of_service": _("Device out of service"),
     "audit_unshelved": _("Tells again"),
+    "audit_silence_over": _("The silence is over"),
+    "audit_silence_again": _("Still silenced"),
+    "audit_drill_over": _("The drill is over"),
     "audit_case_accept": _("Accepted"),
     "audit_case_dispatch": _("Dispatched"),
     "audit_case_arrive": _("On scene"),
@@ -313,6 +347,7 @@ QUANTITY: dict[str, str] = {
     "unmanned_grids": _("Grids with nobody to tell"),
     "thin_stations": _("Stations with fewer than three on duty"),
     "duty_unanswered": _("Stations that did not answer a duty check"),
+    "command_failed": _("Command without proof"),
     "alarms_per_person_10min": _("Alarms for one person in 10 min"),
 }
 

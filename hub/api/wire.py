@@ -231,9 +231,20 @@ class OccurrenceOut(Wire):
     evidence: dict[str, Any]
 
 
+class QuietedOut(Wire):
+    """Why an alert tells nobody, or only a drill's list: until when, who made it so, and what they said."""
+
+    kind: Literal["shelved", "out_of_service", "silence", "maintenance", "drill"]
+    since_ms: int
+    until_ms: int
+    by: ActorRef
+    reason: str
+
+
 class AlertDetail(AlertOut):
     """An alert with its timeline, its notifications and each time that it alarmed, oldest first."""
 
+    quieted: QuietedOut | None = None
     timeline: list[AuditOut]
     deliveries: list[DeliveryOut]
     raisings: list[OccurrenceOut]

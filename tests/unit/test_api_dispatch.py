@@ -61,6 +61,9 @@ def test_a_silence_is_made_listed_and_ended(hub: Hub) -> None:
     alert = hub.says(SMOKE, "smoke-battery-low")
     shown = crew.get(f"{API}/alerts/{alert}").json()
     assert (shown["quiet"], shown["silence_id"], shown["drill"]) == ("silenced", number, False)
+    quieted = shown["quieted"]
+    assert (quieted["kind"], quieted["until_ms"], quieted["reason"]) == ("silence", T0 + HOUR, "works on the riser")
+    assert quieted["by"]["name"]["zh"] == "station token"
     (listed,) = crew.get(f"{API}/silences").json()
     assert (listed["running"], listed["caught"], listed["place"]) == (True, 1, GRID)
     assert crew.delete(f"{API}/silences/{number}").json()["running"] is False
@@ -77,7 +80,7 @@ def test_fires_and_drills_are_for_officers_and_ones_own_grids_for_all(hub: Hub) 
     assert crew.post(f"{API}/silences", json=drill).status_code == 403
     assert officer(hub).post(f"{API}/silences", json=drill).status_code == 201
     alert = client(hub).get(f"{API}/alerts/{hub.says(SMOKE)}").json()
-    assert (alert["severity"], alert["drill"]) == ("P1", True)
+    assert (alert["severity"], alert["drill"], alert["quieted"]["kind"]) == ("P1", True, "drill")
     refused = officer(hub).post(f"{API}/silences", json=body | {"place": "nowhere"})
     assert (refused.status_code, refused.json()["reason"]) == (409, "silence-unknown")
 

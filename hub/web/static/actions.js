@@ -12,6 +12,7 @@ const QUESTIONS = {
   reinforce: { needed: false, choices: [] },
   close: { needed: false, choices: [] },
 };
+const MISTAKEN = ["alarmed-again", "more-severe", "which-alarm"]; // the answer meant another alarm than the present one
 
 export class Actions {
   /** `changed(alert)` takes the hub's answer; `redraw(id)` shows what is on its way. */
@@ -39,7 +40,7 @@ export class Actions {
       !first && alert.case_state === "on_scene" ? h("p", { class: "hint" }, t("close_when_normal")) : null,
       all ? null : h("button", { type: "button", class: "action more", data: { key: `${alert.id}:more` }, onclick: (event) => { event.stopPropagation(); more(); } }, t("more_actions")),
       rest.length ? h("div", { class: "others" }, rest.map((action) => this.button(alert, action, action))) : null,
-      trouble ? h("p", { class: "trouble", role: "alert" }, t("not_sent", { why: trouble })) : null,
+      trouble ? h("p", { class: "trouble", role: "alert" }, trouble) : null,
     );
   }
 
@@ -75,19 +76,35 @@ export class Actions {
     await this.send(alert, action, reason);
   }
 
-  async send(alert, action, reason) {
+  send(alert, action, reason) {
+    return this.run(alert, action, () =>
+      ask(`/alerts/${encodeURIComponent(alert.id)}/${VERBS[action]}`, { method: "POST", body: { reason, occurrence: alert.occurrences, severity: alert.severity } }));
+  }
+
+  /** Does `work`, which gives the alert as it is afterwards. What went wrong stands at the alert until the next try. */
+  async run(alert, action, work) {
+    if (this.underway.has(alert.id)) return;
     this.underway.set(alert.id, action);
     this.troubles.delete(alert.id);
     this.redraw(alert.id);
     try {
-      const after = await ask(`/alerts/${encodeURIComponent(alert.id)}/${VERBS[action]}`, { method: "POST", body: { reason, occurrence: alert.occurrences, severity: alert.severity } });
+      const after = await work();
       this.underway.delete(alert.id);
       this.changed(after);
     } catch (error) {
+      this.troubles.set(alert.id, await this.refusal(alert, error));
       this.underway.delete(alert.id);
-      this.troubles.set(alert.id, error.message);
     }
     this.redraw(alert.id);
+  }
+
+  /** What to say about a refusal. If the answer was to an alarm that is no longer the present one, the present one is shown with it. */
+  async refusal(alert, error) {
+    if (!MISTAKEN.includes(error.reason)) return t("not_sent", { why: error.message });
+    const present = await ask(`/alerts/${encodeURIComponent(alert.id)}`).catch(() => null);
+    if (!present) return t("not_sent", { why: error.message });
+    this.changed(present);
+    return t(`refused_${error.reason.replace(/-/g, "_")}`, { n: present.occurrences, severity: present.severity });
   }
 }
 

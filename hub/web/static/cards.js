@@ -43,6 +43,7 @@ export function head(alert) {
     h("span", { class: "badge" }, alert.severity),
     h("span", { class: "title" }, say(alert.title)),
     alert.test ? h("span", { class: "tag" }, t("test_tag")) : null,
+    alert.drill ? h("span", { class: "tag drill" }, t("drill_tag")) : null,
     alert.chattering ? h("span", { class: "tag chattering" }, t("chattering_tag")) : null,
     h("span", { class: "elapsed" }, h("span", { class: "elapsed-label" }, t("elapsed")), " ", h("time", { data: { since: alert.raised_at_ms } })),
   );

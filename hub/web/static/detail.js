@@ -5,6 +5,7 @@ import { has, kindName, quantityName, say, start, t, valueText } from "./start.j
 import { clock } from "./times.js";
 import { stepBar } from "./case_steps.js";
 import { countdown, head, isTold, what } from "./cards.js";
+import { quietBox, quietButtons } from "./quiet.js";
 import { responsible } from "./who.js";
 
 /** The detail's content. `context`: stations, actions, found (its case), back(). `alert.timeline` is missing until it has been loaded. */
@@ -20,9 +21,11 @@ export function detail(alert, context) {
       h("h2", { class: "place" }, say(alert.place)),
       what(alert),
       countdown(alert),
+      quietBox(alert),
       h("p", { class: "do" }, h("span", { class: "do-label" }, t("do_now")), say(alert.action)),
       h("p", { class: "who" }, responsible(alert, context.stations, 12)),
       context.actions.buttons(alert, { all: true }),
+      quietButtons(alert, context.actions),
       context.found ? h("section", { class: "case-steps" }, stepBar(context.found),
         h("a", { class: "alert-link", href: `/cases/${encodeURIComponent(alert.id)}` }, t("to_case"), icon("forward"))) : null,
     ),

@@ -10,6 +10,7 @@ export class Refused extends Error {
     super([problem.detail, problem.remedy].filter(Boolean).join(" "));
     this.status = status;
     this.code = problem.code || "";
+    this.reason = problem.reason || "";
     this.fields = (problem.errors || []).map((wrong) => wrong.message);
     this.complaints = problem.complaints || [];
   }
