@@ -30,6 +30,7 @@ from hub.api import (
     routes_session,
     routes_shadow,
     routes_shelvings,
+    routes_silences,
     routes_stream,
     shield,
 )
@@ -79,6 +80,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         routes_stream,
         routes_registry,
         routes_dispatch,
+        routes_silences,
         routes_shadow,  # before routes_rules: /rules/shadow is no rule's id
         routes_rules,
         routes_session,

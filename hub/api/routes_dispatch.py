@@ -1,14 +1,14 @@
-"""Who would be told: routes and their proof, rosters, contacts and their tests, duty checks; silences and drills."""
+"""Who would be told: routes and their proof, rosters, contacts and their tests, duty checks."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from hub.alerts.silences import reaches
 from hub.api import problems
-from hub.api.auth import ActingCaller, Caller, Parts, RulesReader
+from hub.api.auth import ACTING, ActingCaller, Caller, Parts, RulesReader
 from hub.api.parts import ApiParts
 from hub.api.routes_alerts import presenter_of
 from hub.api.routes_registry import DeviceId
@@ -22,25 +22,24 @@ from hub.api.wire_dispatch import (
     DutyOut,
     DutySpan,
     HearerOut,
+    LeaveOut,
     PersonContacts,
     RosterOut,
     RouteAuditOut,
     RouteGapOut,
     RouteOut,
     RouteStepOut,
-    SilenceIn,
-    SilenceOut,
+    SwapOut,
     VerifiedOut,
 )
-from hub.dispatch.roster import NORM_ON_DUTY, is_away, spans
+from hub.dispatch.roster import NORM_ON_DUTY, is_away, spans, wall_minute
 from hub.dispatch.routes import audit, route
 from hub.dispatch.routing import CONSOLE, is_verified, mutual_aid
-from hub.errors import IllegalAction, NotAllowed, NotFound
+from hub.errors import IllegalAction, NotFound
 from hub.i18n import _
 from hub.model.alerts import Actor
 from hub.model.places import Name, Person
 from hub.model.rules import Severity
-from hub.model.silences import Silence
 from hub.stores.contact_checks import digest
 from hub.stores.duty_checks import DutyCheck
 
@@ -48,8 +47,8 @@ router = APIRouter(tags=["dispatch"])
 
 StationId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 PersonId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f/]+$")]
-SilenceId = Annotated[int, Path(ge=1, le=2**53)]
 MOST_HOURS = 7 * 24
+_DAY_MIN = 1_440
 
 
 # -- routes -----------------------------------------------------------------------------------------------------------
@@ -183,14 +182,43 @@ def roster(
     station = registry.stations[station_id]
     asked_ms = ms_of(at)
     from_ms = parts.clock() if asked_ms is None else asked_ms
+    until_ms = from_ms + hours * 3_600_000
+    found = spans(station, from_ms, until_ms, parts.site.zone)
+    first, last = wall_minute(from_ms, parts.site.zone), wall_minute(until_ms, parts.site.zone)
+    may_know = caller.role in ACTING
+    swaps = [s for s in station.swaps if may_know and first // _DAY_MIN - 1 <= s.day <= last // _DAY_MIN]
+    leave = [(who, one) for who, one in station.away if may_know and one.start < last and one.end > first]
+    named = {who for _, _, crew in found for who in crew} | {who for who, _ in leave}
+    named |= {who for swap in swaps for who in (swap.outgoing, swap.incoming)}
     return RosterOut(
         station=present.station_ref(station_id),
         backups=[present.station_ref(other) for other in mutual_aid(registry, station)],
         spans=[
             DutySpan(from_ms=begin, until_ms=end, people=list(crew), missing=max(0, NORM_ON_DUTY - len(crew)))
-            for begin, end, crew in spans(station, from_ms, from_ms + hours * 3_600_000, parts.site.zone)
+            for begin, end, crew in found
         ],
+        names={who: present.actor_ref(who).name for who in sorted(named)},
+        swaps=[
+            SwapOut(
+                day=date.fromordinal(swap.day).isoformat(),
+                begins=None if swap.start_min is None else _hour(swap.start_min),
+                outgoing=swap.outgoing,
+                incoming=swap.incoming,
+            )
+            for swap in swaps
+        ],
+        leave=[LeaveOut(person=who, start=_wall(one.start), end=_wall(one.end)) for who, one in leave],
     )
+
+
+def _hour(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _wall(minute: int) -> str:
+    """A minute of the wall clock (`roster.wall_minute`) as people write it."""
+    day, rest = divmod(minute, _DAY_MIN)
+    return f"{date.fromordinal(day).isoformat()} {_hour(rest)}"
 
 
 @router.get(
@@ -297,102 +325,6 @@ def send_tests(
 def answer(parts: Parts, caller: ActingCaller, person_id: PersonId, body: CodeIn) -> VerifiedOut:
     channel = parts.dispatch.asking.answer(person_id, body.code.replace(" ", ""), caller.id, parts.clock())
     return VerifiedOut(channel=channel)
-
-
-# -- silences and drills ----------------------------------------------------------------------------------------------
-
-
-@router.get(
-    "/silences",
-    response_model=list[SilenceOut],
-    summary="Silences, maintenance and drills that touch your grids, latest first",
-)
-def list_silences(
-    parts: Parts,
-    caller: Caller,
-    over: Annotated[bool, Query(description="Also those that are over")] = False,
-    limit: Annotated[int, Query(ge=1, le=500)] = 200,
-) -> list[SilenceOut]:
-    registry = parts.registry()
-    found = parts.dispatch.silence_queries.all(
-        over_too=over, limit=limit, wanted=lambda one: reaches(registry, one, caller)
-    )
-    return [_silence(parts, caller, one) for one in found]
-
-
-@router.post(
-    "/silences",
-    response_model=SilenceOut,
-    status_code=201,
-    summary="Silence a place, kinds or devices for a time, or begin a drill",
-    responses=problems.described(409),
-)
-def silence(parts: Parts, caller: ActingCaller, body: SilenceIn) -> SilenceOut:
-    try:
-        made = parts.dispatch.silences.make(
-            body.kind,
-            caller,
-            parts.clock(),
-            start_ms=ms_of(body.start),
-            end_ms=ms_of(body.end) or 0,
-            place=body.place,
-            device_kinds=body.device_kinds,
-            devices=body.devices,
-            include_p1=body.include_p1,
-            tell=body.tell,
-            reason=body.reason,
-        )
-    except NotAllowed as refused:
-        raise problems.wrong_role(caller.role) from refused
-    except IllegalAction as refused:
-        raise problems.illegal_action(refused) from refused
-    return _silence(parts, caller, made)
-
-
-@router.delete(
-    "/silences/{silence_id}",
-    response_model=SilenceOut,
-    summary="End it before its time; what still holds is told at once",
-    responses=problems.described(404, 409),
-)
-def end_silence(parts: Parts, caller: ActingCaller, silence_id: SilenceId) -> SilenceOut:
-    found = parts.dispatch.silence_queries.one(silence_id)
-    if found is None or not reaches(parts.registry(), found, caller):
-        raise problems.no_such(_("There is no such silence or drill."), _("Look it up in the list."))
-    try:
-        return _silence(parts, caller, parts.dispatch.silences.end(silence_id, caller, parts.clock()))
-    except NotAllowed as refused:
-        raise problems.wrong_role(caller.role) from refused
-    except IllegalAction as refused:
-        raise problems.illegal_action(refused) from refused
-
-
-def _silence(parts: ApiParts, reader: Actor, found: Silence) -> SilenceOut:
-    present, now_ms, registry = presenter_of(parts), parts.clock(), parts.registry()
-
-    def is_seen(device_id: str) -> bool:
-        device = registry.find(device_id)
-        return device is not None and reader.may_see(device.grid, registry.station_of_grid.get(device.grid, ""))
-
-    return SilenceOut(
-        id=found.id,
-        kind=found.kind,
-        place=found.place,
-        place_name=present.place(found.place) if found.place else Text(zh="", en=""),
-        device_kinds=list(found.device_kinds),
-        devices=[one for one in found.devices if "*" in (*reader.grids, *reader.stations) or is_seen(one)],
-        start_ms=found.start_ms,
-        end_ms=found.end_ms,
-        include_p1=found.include_p1,
-        tell=list(found.tell),
-        by=present.actor_ref(found.actor, found.actor_name),
-        reason=found.reason,
-        made_at_ms=found.made_at_ms,
-        ended_at_ms=found.ended_at_ms,
-        ended_by=present.actor_ref(found.ended_by) if found.ended_by else None,
-        running=found.ended_at_ms is None and found.start_ms <= now_ms < found.end_ms,
-        caught=parts.dispatch.silence_queries.caught(found.id, scope=reader),
-    )
 
 
 def _everywhere(caller: Actor) -> None:

@@ -118,10 +118,32 @@ class DutySpan(Wire):
     missing: int
 
 
+class SwapOut(Wire):
+    """Who stands in for whom in the shift that begins on `day`; `begins` null: in every shift of that day."""
+
+    day: str
+    begins: str | None
+    outgoing: str
+    incoming: str
+
+
+class LeaveOut(Wire):
+    """Who is away, from and until when on the clock of the wall (`2026-12-01 08:00`)."""
+
+    person: str
+    start: str
+    end: str
+
+
 class RosterOut(Wire):
+    """`names` of everybody named by id. `swaps` and `leave`: those that touch the hours asked for; for who acts on alerts."""
+
     station: StationRef
     backups: list[StationRef]
     spans: list[DutySpan]
+    names: dict[str, Text]
+    swaps: list[SwapOut]
+    leave: list[LeaveOut]
 
 
 class ContactOut(Wire):

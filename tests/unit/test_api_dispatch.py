@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hub.api import gaps
 from hub.clock import SteppedClock
+from hub.dispatch.roster import wall_minute
 from hub.model.alerts import Role
+from hub.model.places import Leave, Swap
 from tests.support.served import FAR_GRID, SMOKE, STATION, Hub, hub_at
 from tests.unit.test_api_alerts import API, client
 
@@ -48,8 +51,31 @@ def test_a_roster_says_who_is_on_duty_span_by_span(hub: Hub) -> None:
     found = client(hub).get(f"{API}/stations/{STATION}/roster", params={"hours": 24}).json()
     assert [(s["from_ms"] - T0) // HOUR for s in found["spans"]] == [0, 7, 15, 23]
     assert [s["missing"] for s in found["spans"]] == [0, 0, 0, 0]
+    assert {who for span in found["spans"] for who in span["people"]} == set(found["names"])
+    assert (found["swaps"], found["leave"]) == ([], [])
     assert [b["id"] for b in found["backups"]] == ["st-2", "st-3"]
     assert client(hub).get(f"{API}/stations/nowhere/roster").status_code == 404
+
+
+def test_a_roster_names_swaps_and_leave_to_those_who_act(hub: Hub, tmp_path: Path) -> None:
+    day, station = wall_minute(T0, "Asia/Shanghai") // 1_440, hub.registry.stations[STATION]
+    swaps = (
+        Swap(day=day, outgoing="st-1-crew-7", incoming="st-1-crew-4", start_min=23 * 60),
+        Swap(day=day + 9, outgoing="a", incoming="b"),
+    )
+    away = (("st-1-crew-1", Leave(start=day * 1_440 + 600, end=(day + 2) * 1_440)),)
+    changed = replace(
+        hub.registry, stations={**hub.registry.stations, STATION: replace(station, swaps=swaps, away=away)}
+    )
+    (tmp_path / "other").mkdir()
+    with hub_at(tmp_path / "other", SteppedClock(T0), registry=changed) as other:
+        found = client(other).get(f"{API}/stations/{STATION}/roster").json()
+        swap = {"day": "2026-01-01", "begins": "23:00", "outgoing": "st-1-crew-7", "incoming": "st-1-crew-4"}
+        assert found["swaps"] == [swap]
+        assert found["leave"] == [{"person": "st-1-crew-1", "start": "2026-01-01 10:00", "end": "2026-01-03 00:00"}]
+        assert found["names"]["st-1-crew-4"]["zh"]
+        looking = client(other, "viewer").get(f"{API}/stations/{STATION}/roster").json()
+        assert (looking["swaps"], looking["leave"]) == ([], [])
 
 
 def test_a_silence_is_made_listed_and_ended(hub: Hub) -> None:
@@ -103,6 +129,9 @@ def test_silences_and_drills_are_shown_to_those_whose_grids_they_touch(hub: Hub)
     above, below = make(place=town), make(place=building)
     their_device = make(devices=[far])
     crew = client(hub)
+    drills = officer(hub).get(f"{API}/silences", params={"kind": "drill"}).json()
+    assert [one["id"] for one in drills] == [theirs]
+    assert crew.get(f"{API}/silences", params={"kind": "drill"}).json() == []
     shown = {one["id"]: one for one in crew.get(f"{API}/silences").json()}
     assert set(shown) == {mine, both, everybody, above, below}
     assert shown[both]["devices"] == [SMOKE]
