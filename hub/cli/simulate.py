@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -25,7 +25,9 @@ from devices.simulators.drive import Drive
 from devices.simulators.drive import Progress as Sent
 from devices.simulators.fleet import Fleet
 from devices.simulators.publisher import BrokerAway, BrokerRefused, Interrupted, Link, Publisher, Tls
-from devices.simulators.world import World
+from devices.simulators.scenefile import Scene, load_scene
+from devices.simulators.world import Behaviour, World
+from hub.cli import traffic
 from hub.clock import now_ms
 from hub.errors import ConfigError
 from hub.registry.loader import load
@@ -33,6 +35,7 @@ from hub.registry.snapshot import Registry
 from hub.settings import Settings, load_settings, secret_from
 
 _AUTO = "auto"
+_ZONE_OF_SCENES_MS = 8 * 3_600_000
 
 
 class _Refusal(Exception):
@@ -40,7 +43,7 @@ class _Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _Place:
     """The place to simulate and how it is spoken to."""
 
     registry: Registry
@@ -50,7 +53,10 @@ class _Scene:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("simulate", help="Publish what the devices of a place would say: a calm day, a kitchen fire.")(simulate)
+    app.command("simulate", help="Publish what the devices of a place would say: a calm day, a kitchen fire, a scene.")(
+        simulate
+    )
+    traffic.register(app)
 
 
 def simulate(
@@ -68,6 +74,16 @@ def simulate(
     kitchen_fire: Annotated[
         str | None, typer.Option(help=f"Smoke alarm above a kitchen fire, or `{_AUTO}`; adds that behaviour.")
     ] = None,
+    scene: Annotated[
+        Path | None,
+        typer.Option(help="A file of what happens, and of the alerts that must come of it; see docs/simulators.md."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="With --scene: play it through codecs and rules here, without a broker, and compare."
+        ),
+    ] = False,
     at: Annotated[float, typer.Option(min=0, help="Seconds after the start when the behaviour begins.")] = 0.0,
     rate: Annotated[
         float | None, typer.Option(min=0.1, help="Messages a second in all; default: each device's own heartbeat.")
@@ -84,10 +100,24 @@ def simulate(
 ) -> None:
     try:
         _check(behaviour, protocol, kitchen_fire)
-        with _scene(config, devices, seed) as scene:
-            link = _link(scene.settings, broker, protocol, username, tls_ca)
+        if check and scene is None:
+            raise _Refusal("--check needs a --scene")
+        story = load_scene(scene) if scene is not None else None
+        if story is not None:
+            if behaviour or kitchen_fire is not None or device:
+                raise _Refusal("a --scene says itself what happens and where")
+            seed = story.seed
+        with _place(config, devices, seed) as place:
+            if story is not None and check:
+                raise typer.Exit(_compare(story, place, config, as_json))
+            if story is not None and duration is None:
+                duration = story.lasts / speed
+            link = _link(place.settings, broker, protocol, username, tls_ca)
             start_ms = now_ms()
-            fleet = _fleet(scene, start_ms, behaviour, device, kitchen_fire, at, rate, speed, seed)
+            if story is not None:
+                fleet = _played(place, story, start_ms, rate, speed)
+            else:
+                fleet = _fleet(place, start_ms, behaviour, device, kitchen_fire, at, rate, speed, seed)
             code = _run(fleet, link, start_ms, speed, rate, duration, window, connections, seed, as_json)
     except ConfigError:
         raise
@@ -111,13 +141,13 @@ def _check(behaviour: list[str] | None, protocol: str | None, kitchen_fire: str 
 
 
 @contextmanager
-def _scene(config: Path, devices: int | None, seed: int) -> Iterator[_Scene]:
+def _place(config: Path, devices: int | None, seed: int) -> Iterator[_Place]:
     """The place, from `config` or made for the occasion in a folder that is removed again."""
     settings: Settings | None
     if devices is None:
         settings = load_settings(config)
         roots = tuple((source.codec, source.root) for source in settings.sources)
-        yield _Scene(registry=load(config / "registry"), roots=roots, zone=settings.timezone, settings=settings)
+        yield _Place(registry=load(config / "registry"), roots=roots, zone=settings.timezone, settings=settings)
         return
     from devices.simulators.town import write_town
 
@@ -126,7 +156,7 @@ def _scene(config: Path, devices: int | None, seed: int) -> Iterator[_Scene]:
     with tempfile.TemporaryDirectory(prefix="gridhub-town-") as folder:
         write_town(Path(folder), devices=devices, seed=seed, site=site)
         registry = load(Path(folder))
-    yield _Scene(
+    yield _Place(
         registry=registry, roots=(), zone=settings.timezone if settings else "Asia/Shanghai", settings=settings
     )
 
@@ -155,7 +185,7 @@ def _link(
 
 
 def _fleet(
-    scene: _Scene,
+    place: _Place,
     start_ms: int,
     behaviour: list[str] | None,
     device: str,
@@ -165,10 +195,10 @@ def _fleet(
     speed: float,
     seed: int,
 ) -> Fleet:
-    offset = datetime.now(ZoneInfo(scene.zone)).utcoffset()
+    offset = datetime.now(ZoneInfo(place.zone)).utcoffset()
     world = World(
-        scene.registry.devices(),
-        places=scene.registry.places.values(),
+        place.registry.devices(),
+        places=place.registry.places.values(),
         seed=seed,
         zone_offset_ms=int(offset.total_seconds() * 1_000) if offset else 0,
     )
@@ -179,11 +209,29 @@ def _fleet(
         where = "" if kitchen_fire == _AUTO else kitchen_fire
         cues.append(("kitchen_fire", Cue(device=where, at_s=at_s * speed)))
     happening = [BEHAVIOURS[name].make(world, start_ms, cue) for name, cue in cues]
+    return _speaking(place, world, happening, start_ms, rate, speed)
+
+
+def _played(place: _Place, story: Scene, start_ms: int, rate: float | None, speed: float) -> Fleet:
+    """The fleet of a scene: its devices only, and its time of the day whatever the clock says."""
+    world = World(
+        [device for device in place.registry.devices() if story.takes_part(device.id)],
+        places=place.registry.places.values(),
+        seed=story.seed,
+        zone_offset_ms=story.start_ms + _ZONE_OF_SCENES_MS - start_ms,
+    )
+    happening = [BEHAVIOURS[one.behaviour].make(world, start_ms, one.cue) for one in story.happens]
+    return _speaking(place, world, happening, start_ms, rate, speed)
+
+
+def _speaking(
+    place: _Place, world: World, happening: Sequence[Behaviour], start_ms: int, rate: float | None, speed: float
+) -> Fleet:
     fleet = Fleet(
         world,
         happening,
         start_ms=start_ms,
-        roots=scene.roots,
+        roots=place.roots,
         rate=None if rate is None else rate / speed,
         step_ms=max(1_000, int(100 * speed)),
         beat_ms=max(30_000, int(1_000 * speed)),
@@ -191,6 +239,36 @@ def _fleet(
     if not len(fleet):
         raise _Refusal("no device of this place has an address in a dialect that the simulator speaks")
     return fleet
+
+
+def _compare(story: Scene, place: _Place, config: Path, as_json: bool) -> int:
+    """Plays the scene on a clock of its own under the rules of `config`; 1 when not all came as it expects."""
+    from hub.cli.simulate_play import differences, played_scene
+    from hub.rules.ruleset import load_rules
+
+    played = played_scene(story, place.registry, load_rules(config / "rules"), place.roots, place.zone)
+    wrong = differences(story, played)
+    raised = [event for event in played.events if event.kind == "raised"]
+    if as_json:
+        alerts = [
+            {
+                "after_s": (event.at_ms - story.start_ms) / 1_000,
+                "rule": event.rule.id,
+                "severity": event.rule.severity,
+                "device": event.device,
+            }
+            for event in raised
+        ]
+        found = {"scene": story.name, "messages": played.messages, "alerts": alerts, "wrong": wrong}
+        print(json.dumps({**found, "quarantined": dict(played.quarantined)}, ensure_ascii=False))
+        return 1 if wrong else 0
+    for event in raised:
+        after_s = (event.at_ms - story.start_ms) / 1_000
+        print(f"{after_s:>8.0f} s  {event.rule.severity}  {event.rule.id}  {event.device}")
+    for text in wrong:
+        print(f"wrong: {text}")
+    print(f"{story.name}: {'not ' if wrong else ''}as expected, {played.messages} messages, {len(raised)} alerts")
+    return 1 if wrong else 0
 
 
 def _run(
