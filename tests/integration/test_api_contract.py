@@ -17,6 +17,10 @@ from tests.support.served import Hub, hub_at
 EXAMPLES = 15
 API = "/api/v1"
 OPERATIONS = {
+    ("GET", "/api/v1/onboarding/devices"),
+    ("POST", "/api/v1/onboarding/claims"),
+    ("POST", "/api/v1/onboarding/replays"),
+    ("GET", "/api/v1/onboarding/clocks"),
     ("GET", "/api/v1/cases"),
     ("POST", "/api/v1/cases"),
     ("POST", "/api/v1/cases/orders"),
