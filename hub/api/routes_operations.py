@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -12,6 +12,7 @@ from hub.api.parts import ApiParts
 from hub.api.routes_alerts import presenter_of
 from hub.api.wire import Alive, PartOut, QuarantineOut, Ready
 from hub.errors import Unavailable
+from hub.ingest.asyncapi import document
 from hub.model.rules import SEVERITIES
 from hub.telemetry import ALERTS_OPEN, ALERTS_STALE, log
 
@@ -22,6 +23,11 @@ router = APIRouter(tags=["operations"])
 @probes.get("/healthz", response_model=Alive, summary="The process is up")
 async def healthz() -> Alive:
     return Alive()
+
+
+@probes.get("/asyncapi.json", summary="What devices say over MQTT in the native dialect: AsyncAPI 3")
+async def asyncapi() -> dict[str, Any]:
+    return document()
 
 
 @probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}}, summary="Every part with its state")
