@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from hub.api import (
     filters,
     pages,
+    pages_watch,
     problems,
     routes_alerts,
     routes_audit,
@@ -101,6 +102,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.include_router(routes_links.router)
     app.include_router(routes_replies.router)
     pages.install(app)
+    app.include_router(pages_watch.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 

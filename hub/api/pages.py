@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from hub.alerts.case_desk import REPORTING
 from hub.alerts.shelf import MOST_OUT_S, MOST_S, TAKES_OUT
-from hub.api import problems, strings, strings_cases, strings_onboarding, strings_rules
+from hub.api import problems, strings, strings_cases, strings_onboarding, strings_rules, strings_watch
 from hub.api.auth import (
     COOKIE,
     CSRF_HEADER,
@@ -34,12 +34,14 @@ from hub.api.routes_alerts import AlertId, detail_of, presenter_of
 from hub.api.routes_board import board_of
 from hub.api.routes_session import is_secure
 from hub.i18n import LOCALES, text
+from hub.model.alerts import Actor, Role
 
 router = APIRouter(include_in_schema=False)
 
 WEB = Path(__file__).parent.parent / "web"
 THEME_COOKIE = "gridhub_theme"
 THEMES = ("light", "dark")
+READS_DUTY: tuple[Role, ...] = ("station", "officer", "admin")
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -115,12 +117,12 @@ def rules_page(request: Request, parts: Parts, view: str = "") -> Response:
     session = request.cookies.get(COOKIE, "")
     actor = parts.sessions.actor_of(session, parts.clock()) if session else None
     if actor is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     if actor.role not in KEEPS_RULES:
         raise problems.wrong_role(actor.role)
     locale = locale_of(request, parts.site.locale)
     start = {
-        **_about(request, parts, session, locale),
+        **about(request, parts, session, locale),
         "me": me(actor).model_dump(mode="json"),
         "may_edit": may_change_rules(actor),
         "skeleton": strings_rules.SKELETON,
@@ -137,13 +139,13 @@ def cases_page(request: Request, parts: Parts, view: str = "") -> Response:
     session = request.cookies.get(COOKIE, "")
     actor = parts.sessions.actor_of(session, parts.clock()) if session else None
     if actor is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     locale = locale_of(request, parts.site.locale)
     grids = presenter_of(parts).grids(reader=actor, outlines=False)
     assignees = {grid.station.id: grid.station.name for grid in grids if grid.station is not None}
     assignees |= {grid.responsible.id: grid.responsible.name for grid in grids if grid.responsible is not None}
     start = {
-        **_about(request, parts, session, locale),
+        **about(request, parts, session, locale),
         "me": me(actor).model_dump(mode="json"),
         "may_report": actor.role in REPORTING,
         "now_ms": parts.clock(),
@@ -161,12 +163,12 @@ def onboarding_page(request: Request, parts: Parts) -> Response:
     session = request.cookies.get(COOKIE, "")
     actor = parts.sessions.actor_of(session, parts.clock()) if session else None
     if actor is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     if actor.role not in READS_QUARANTINE:
         raise problems.wrong_role(actor.role)
     locale = locale_of(request, parts.site.locale)
     start = {
-        **_about(request, parts, session, locale),
+        **about(request, parts, session, locale),
         "kinds": list(strings_onboarding.CLAIMABLE),
         "grids": [
             g.model_dump(mode="json", include={"code", "name"})
@@ -179,12 +181,21 @@ def onboarding_page(request: Request, parts: Parts) -> Response:
     return page
 
 
-def _to_sign_in(request: Request) -> Response:
+def watch_pages(actor: Actor) -> list[str]:
+    """Those of the pages of duty, silences and proof that `actor` may open; the menu leads there."""
+    return [
+        *(["duty"] if actor.role in READS_DUTY else []),
+        "silences",
+        *(["audit"] if may_change_rules(actor) else []),
+    ]
+
+
+def to_sign_in(request: Request) -> Response:
     # Browsers carry a #token=… over the redirect; it never reaches the server.
     return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303, headers={"Cache-Control": "no-store"})
 
 
-def _about(request: Request, parts: ApiParts, session: str, locale: str) -> dict[str, Any]:
+def about(request: Request, parts: ApiParts, session: str, locale: str) -> dict[str, Any]:
     """What every page's scripts need to know about themselves."""
     return {
         "csrf": csrf_of(session),
@@ -194,6 +205,7 @@ def _about(request: Request, parts: ApiParts, session: str, locale: str) -> dict
         "locales": list(LOCALES),
         "theme_cookie": THEME_COOKIE,
         "zone": parts.site.zone,
+        "drill_on": text(locale)(strings_watch.DRILL_ON),
     }
 
 
@@ -201,14 +213,15 @@ def _console(request: Request, parts: ApiParts, alert_id: str | None) -> Respons
     session = request.cookies.get(COOKIE, "")
     actor = parts.sessions.actor_of(session, parts.clock()) if session else None
     if actor is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     locale = locale_of(request, parts.site.locale)
     alert = parts.queries.one(alert_id) if alert_id is not None else None
     seen = alert is not None and actor.may_see(alert.grid, alert.station)
     start = {
-        **_about(request, parts, session, locale),
+        **about(request, parts, session, locale),
         "me": me(actor).model_dump(mode="json"),
         "reads_rules": actor.role in KEEPS_RULES,
+        "pages": watch_pages(actor),
         "quiet": {"most_s": MOST_S, "out_s": MOST_OUT_S, "takes_out": actor.role in TAKES_OUT},
         "board": board_of(parts, actor, request.app.state.broadcast).model_dump(mode="json"),
         "grids": [g.model_dump(mode="json") for g in presenter_of(parts).grids(reader=actor, outlines=True)],

@@ -55,6 +55,9 @@ CONSOLE: dict[str, str] = {
     "quieted_maintenance": _("Maintenance: it tells nobody"),
     "quieted_drill": _("Drill: only the people of the drill are told"),
     "until_by": _("until {until}, by {name}"),
+    "page_duty": _("Who is on duty"),
+    "page_silences": _("Silences and drills"),
+    "page_audit": _("Proof"),
     "sign_out": _("Sign out"),
     "signed_in_as": _("Signed in as {name}"),
     # the list

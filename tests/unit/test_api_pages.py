@@ -13,7 +13,7 @@ import pytest
 from babel.messages.pofile import read_po
 from fastapi.testclient import TestClient
 
-from hub.api import strings, strings_cases, strings_onboarding, strings_rules
+from hub.api import strings, strings_cases, strings_onboarding, strings_rules, strings_watch
 from hub.api.language import preferred
 from hub.api.pages import WEB
 from hub.clock import SteppedClock
@@ -98,7 +98,7 @@ def test_what_devices_and_people_wrote_stays_text(hub: Hub) -> None:
     assert all(tag != "img" or attrs["src"] != "x" for tag, attrs in Tags(html).found)
     assert [
         attrs.get("src") for tag, attrs in Tags(html).found if tag == "script" and attrs.get("type") == "module"
-    ] == [f"{hub.app.state.static}/console.js"]
+    ] == [f"{hub.app.state.static}/{name}.js" for name in ("drill", "console")]
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in"])
@@ -167,6 +167,25 @@ def test_the_theme_is_right_from_the_first_byte(hub: Hub) -> None:
     assert "data-theme" not in browser.get("/").text.split("<head>")[0]
 
 
+@pytest.mark.parametrize(
+    ("role", "duty", "audit"), [("viewer", 403, 403), ("station", 200, 403), ("officer", 200, 403), ("admin", 200, 200)]
+)
+def test_duty_is_for_crews_and_officers_and_proof_for_officers_of_the_whole_site(
+    hub: Hub, role: Any, duty: int, audit: int
+) -> None:
+    browser = TestClient(hub.app, headers={"Accept-Language": "zh-CN", "Accept": "text/html"}, follow_redirects=False)
+    assert [browser.get(path).status_code for path in ("/duty", "/silences", "/audit")] == [303, 303, 303]
+    where: dict[str, Any] = {"grids": ("*",)} if role == "admin" else {"stations": (STATION,)}
+    browser.post("/api/v1/session", json={"token": hub.token(role, **where)})
+    assert [browser.get(path).status_code for path in ("/duty", "/silences", "/audit")] == [duty, 200, audit]
+    offered = start_of(browser.get("/").text)["pages"]
+    assert offered == [page for page, status in (("duty", duty), ("silences", 200), ("audit", audit)) if status == 200]
+    silences = start_of(browser.get("/silences").text)
+    assert (silences["makes"], silences["grave"]) == (role != "viewer", role in ("officer", "admin"))
+    assert {place["code"][:9] for place in silences["places"]} == {"440399001"}
+    assert (len(silences["places"]) > 12) == (role == "admin")
+
+
 # ---------------------------------------------------------------- texts
 
 
@@ -218,10 +237,22 @@ def of_onboarding(script: Path) -> bool:
     return script.name.startswith("onboarding")
 
 
+WATCH = {
+    "duty": ({"duty", "who"}, strings_watch.DUTY),
+    "silences": ({"silences", "lasts"}, strings_watch.SILENCES),
+    "audit": ({"audit"}, strings_watch.AUDIT),
+}
+OF_WATCH = ("duty.js", "silences.js", "audit.js", "watch.js", "drill.js")
+
+
 SHARED = [s for s in SCRIPTS if s.name in ("choices.js", "dom.js", "hub_api.js", "start.js", "times.js")]
 PAGES = {
     "console": (
-        [s for s in SCRIPTS if not of_the_rules(s) and not of_the_cases(s) and not of_onboarding(s)],
+        [
+            s
+            for s in SCRIPTS
+            if not of_the_rules(s) and not of_the_cases(s) and not of_onboarding(s) and s.name not in OF_WATCH
+        ],
         {**strings_cases.STEP_BAR, **strings.CONSOLE},
     ),
     "cases": ([s for s in SCRIPTS if of_the_cases(s) or s.name == "case_steps.js"] + SHARED, strings_cases.CASES),
@@ -230,6 +261,10 @@ PAGES = {
         [s for s in SCRIPTS if of_onboarding(s) or s.name in ("dom.js", "hub_api.js", "start.js")],
         strings_onboarding.ONBOARDING,
     ),
+    **{
+        page: ([s for s in SCRIPTS if s.stem in names or s.name == "watch.js"] + SHARED, texts)
+        for page, (names, texts) in WATCH.items()
+    },
 }
 each_page = pytest.mark.parametrize("page", PAGES)
 

@@ -325,6 +325,7 @@ function drawMenu() {
     h("div", { class: "languages" }, ["zh-CN", "en"].map((locale) =>
       h("button", { type: "button", lang: locale, "aria-current": locale === start.locale ? "true" : null, onclick: () => { choose(start.locale_cookie, locale); location.reload(); } }, locale === "en" ? "English" : "中文"))),
     h("a", { href: "/cases", role: "menuitem" }, t("cases")),
+    ...start.pages.map((page) => h("a", { href: `/${page}`, role: "menuitem" }, t(`page_${page}`))),
     start.reads_rules ? h("a", { href: "/rules", role: "menuitem" }, t("rules")) : null,
     start.me.may_see_quarantine ? h("a", { href: "/onboarding", role: "menuitem" }, t("unknown_devices")) : null,
     button(t("sign_out"), async () => { try { await ask("/session", { method: "DELETE" }); } finally { leave(); } }),

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { ask } from "./hub_api.js";
+import { lasts } from "./lasts.js";
 import { say, start, t } from "./start.js";
 import { clock } from "./times.js";
 
@@ -58,12 +59,6 @@ function device(alert, actions, name, request) {
 
 function path(alert) {
   return `/alerts/${encodeURIComponent(alert.id)}`;
-}
-
-/** "15 min", "4 h", "3 days". */
-export function lasts(s) {
-  if (s < 3600) return t("minutes_n", { n: s / 60 });
-  return s < 2 * 86400 ? t("hours_n", { n: s / 3600 }) : t("days_n", { n: s / 86400 });
 }
 
 /** Asks for how long and why. Gives the body to send, or null when the person thought better of it. */

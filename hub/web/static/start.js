@@ -15,7 +15,8 @@ export function has(key) {
   return start.strings.text[key] !== undefined;
 }
 
-function fill(text, values) {
+/** `text` with its {placeholders} filled. */
+export function fill(text, values) {
   return values ? text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all)) : text;
 }
 
