@@ -168,7 +168,7 @@ def test_a_heartbeat_is_one_alert_for_ever_and_tells_of_its_last_beat(room):
         assert room.facts.beat("canary") == Beat(False, at_ms + 60_000)
     (only,) = room.queries.list(scope=None).rows
     assert (only.occurrences, only.live, only.test) == (5, True, True)
-    room.desk.act(only.id, "close", WORKER, T0 + 10**6, seen=Seen(only.occurrences))
+    room.desk.act(only.id, "close", WORKER, T0 + 10**6, seen=Seen(occurrence=only.occurrences))
     assert room.facts.beat("canary") is None
     room.record(_beat("raised", T0 + 2 * 10**6, T0 + 2 * 10**6))
     assert room.facts.beat("canary") == Beat(True, T0 + 2 * 10**6)
