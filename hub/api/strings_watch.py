@@ -39,6 +39,8 @@ DUTY: dict[str, str] = {
     "helpers": _("Helped by {names}"),
     "check": _("Duty check"),
     "check_hint": _("Asks whoever is on duty to answer within three minutes."),
+    "check_answer": _("We are here"),
+    "check_here": _("Answered. It is being taken down."),
     "check_asked": _("Asked {at}, waiting for an answer until {due}"),
     "check_answered": _("Answered by {name} after {s} s ({at})"),
     "check_unanswered": _("No answer: asked {at}, due {due}"),

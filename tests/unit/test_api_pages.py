@@ -98,7 +98,7 @@ def test_what_devices_and_people_wrote_stays_text(hub: Hub) -> None:
     assert all(tag != "img" or attrs["src"] != "x" for tag, attrs in Tags(html).found)
     assert [
         attrs.get("src") for tag, attrs in Tags(html).found if tag == "script" and attrs.get("type") == "module"
-    ] == [f"{hub.app.state.static}/{name}.js" for name in ("drill", "console")]
+    ] == [f"{hub.app.state.static}/{name}.js" for name in ("console", "drill")]
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in"])

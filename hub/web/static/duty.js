@@ -15,6 +15,7 @@ let people = null;
 let failed = "";
 let all = false;
 const days = new Map(); // station id → { roster, checks, failed }
+const here = new Set(); // duty checks that were answered from this page
 const codes = new Map(); // person id → what is written into the field, and what was said about it
 
 async function load() {
@@ -89,6 +90,11 @@ function dutyChecks(station, checks) {
   return h("div", { class: "checks" },
     h("h3", null, t("check")),
     latest ? checked(latest) : null,
+    waiting && here.has(latest.alert) ? h("p", { class: "check answered", role: "status" }, t("check_here")) : waiting && start.me.role === "station" ? button(t("check_answer"), `here:${station.id}`, "primary", async () => {
+      await ask(`/alerts/${encodeURIComponent(latest.alert)}/acknowledge`, { method: "POST", body: {} });
+      here.add(latest.alert); // the hub takes it down within a few seconds
+      draw();
+    }) : null,
     start.checks && !waiting ? [h("p", { class: "hint" }, t("check_hint")), button(t("check"), `check:${station.id}`, "primary", async () => {
       await ask(`/stations/${encodeURIComponent(station.id)}/duty-checks`, { method: "POST", body: { answer_s: 180 } });
       await loadDay(station.id);
