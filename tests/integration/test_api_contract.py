@@ -88,6 +88,7 @@ OPERATIONS = {
     ("GET", f"{API}/rules/history/{{number}}"),
     ("POST", f"{API}/rules/rollback"),
     ("GET", f"{API}/schema/rules.json"),
+    ("GET", "/asyncapi.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
