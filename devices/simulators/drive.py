@@ -54,12 +54,14 @@ class Drive:
         *,
         speed: float = 1.0,
         max_connections: int = 200,
+        qos: int = 1,
         on_said: Callable[[str], None] = lambda text: None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.fleet = fleet
         self.publisher = publisher
         self.speed = speed
+        self._qos = qos  # at most
         self.on_said = on_said
         self.on_progress = on_progress
         self._said: list[str] = []
@@ -141,6 +143,8 @@ class Drive:
         publish, connection = self.publisher.publish, self._connection
         for n, message in enumerate(messages):
             via = connection[message.node]
+            if message.qos > self._qos:
+                message = message._replace(qos=self._qos)
             publish(message if via == message.node else message._replace(node=via))
             if n % 64 == 63:
                 self.publisher.poll()

@@ -96,6 +96,12 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="CA file: connect with TLS.")] = None,
     window: Annotated[int, typer.Option(min=1, max=65_535, help="Unconfirmed messages per connection.")] = 1_000,
     connections: Annotated[int, typer.Option(min=1, max=2_000, help="At most so many MQTT connections.")] = 200,
+    qos: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1, help="At most this QoS; 0 is faster, and confirmed means handed to the network only."
+        ),
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     try:
@@ -118,7 +124,7 @@ def simulate(
                 fleet = _played(place, story, start_ms, rate, speed)
             else:
                 fleet = _fleet(place, start_ms, behaviour, device, kitchen_fire, at, rate, speed, seed)
-            code = _run(fleet, link, start_ms, speed, rate, duration, window, connections, seed, as_json)
+            code = _run(fleet, link, start_ms, speed, rate, duration, window, connections, seed, qos, as_json)
     except ConfigError:
         raise
     except (_Refusal, NoSuchDevice, ValueError) as wrong:
@@ -281,6 +287,7 @@ def _run(
     window: int,
     connections: int,
     seed: int,
+    qos: int,
     as_json: bool,
 ) -> int:
     stopped: list[int] = []
@@ -304,6 +311,7 @@ def _run(
             publisher,
             speed=speed,
             max_connections=connections,
+            qos=qos,
             on_said=lambda text: _say(text, as_json),
             on_progress=show,
         )
