@@ -44,7 +44,9 @@ def answer(row: QuarantineRow, root: str, field: str = "") -> tuple[str, bytes] 
         body["field"] = field
     body |= _named(row.payload)
     body |= {"count": row.count, "ts": row.last_at_ms}
-    return parsed._replace(channel="reject").under(root), json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return parsed._replace(channel="reject").under(root), json.dumps(
+        body, ensure_ascii=False, separators=(",", ":")
+    ).encode()
 
 
 def _named(payload: bytes) -> dict[str, Any]:
