@@ -308,6 +308,7 @@ class Reader:
         for row in self.screen.judge_values(quantity, value, quality):
             where = (registry, int(slot[row]), int(position[row]), int(received[row]))
             self._odd_value(*where, *_implausible(int(quantity[row]), self._values[row]))
+        self.screen.judge_order(slot, quantity, value, observed, received, quality)
         for row in np.flatnonzero(_OWN[quantity]).tolist():
             if int(position[row]) not in self._own_at:  # else one detector alone could confirm its own fire
                 quality[row] |= np.uint16(Quality.IMPLAUSIBLE)

@@ -14,11 +14,13 @@ from zlib import crc32
 
 import numpy as np
 
-from hub.model.quantities import BY_CODE
+from hub.model.quantities import BY_CODE, CODE
 from hub.model.readings import Decoded, Floats, Ints, Quality
 
 _LOW = np.array([q.low for q in BY_CODE])
 _HIGH = np.array([q.high for q in BY_CODE])
+_ALARM = np.array([bool(q.alarm) for q in BY_CODE])
+_NOT_SAID_NOW = int(Quality.DUPLICATE | Quality.HISTORY | Quality.IMPLAUSIBLE | Quality.TEST)
 _GENERATION_MS = 600_000
 _STEADY_MS = 30_000
 """A device whose lag changes by less than this from message to message has a wrong clock; one that empties a buffer does not."""
@@ -46,6 +48,7 @@ class Screen:
         self._newest_ms = array("q")  # by slot: latest time that the device gave
         self._addresses: list[str] = []  # by slot: address of the latest message
         self._sums = array("q")  # by slot: CRC of that address
+        self._alarmed: dict[tuple[int, int], int] = {}  # slot and code of an alarm that lasts → when it was measured
         self.skew_ms: dict[int, int] = {}  # slot → lag of its clock, for devices whose clock is off
 
     def is_repeated(self, slot: int, one: Decoded, payload: bytes, position: int, at_ms: int) -> bool:
@@ -154,6 +157,28 @@ class Screen:
         value[bad] = np.nan
         return [int(row) for row in np.flatnonzero(bad)]
 
+    def judge_order(
+        self, slot: np.ndarray, quantity: np.ndarray, value: Floats, observed: Ints, received: Ints, quality: np.ndarray
+    ) -> None:
+        """Flags LATE, in `quality`, an all-clear that was measured before the alarm that it follows: messages overtake each other,
+        and what was so before the alarm does not end it. Only where the device gave both times. Call it after the others."""
+        rows = np.flatnonzero(_ALARM[quantity])
+        if not len(rows) or not (self._alarmed or (value[rows] == 1.0).any()):
+            return
+        for row in rows.tolist():
+            if int(quality[row]) & _NOT_SAID_NOW:
+                continue
+            key = (int(slot[row]), int(quantity[row]))
+            if value[row] == 1.0:
+                if observed[row] != received[row]:
+                    since = min(int(observed[row]), int(received[row]))
+                    self._alarmed[key] = max(since, self._alarmed.get(key, since))
+            elif value[row] == 0.0 and key in self._alarmed:
+                if observed[row] < self._alarmed[key]:
+                    quality[row] |= np.uint16(Quality.LATE)
+                else:
+                    del self._alarmed[key]
+
     def dump(self, position: int, ids: Sequence[str]) -> dict[str, object]:
         """What must survive a restart that goes on at `position`: nothing of what will be read again from there.
 
@@ -163,6 +188,7 @@ class Screen:
             "seen": [mark for mark, at in self._seen.items() if at < position],
             "before": [mark for mark, at in self._seen_before.items() if at < position],
             "skew": {ids[slot]: lag for slot, lag in self.skew_ms.items() if ids[slot]},
+            "alarmed": [(ids[slot], BY_CODE[code].name, at) for (slot, code), at in self._alarmed.items() if ids[slot]],
         }
 
     def restore(self, dumped: Mapping[str, Any], slot_of: Mapping[str, int]) -> None:
@@ -170,3 +196,8 @@ class Screen:
         self._seen = dict.fromkeys(map(int, dumped["seen"]), -1)
         self._seen_before = dict.fromkeys(map(int, dumped["before"]), -1)
         self.skew_ms = {slot_of[device]: int(lag) for device, lag in dumped["skew"].items() if device in slot_of}
+        self._alarmed = {
+            (slot_of[device], CODE[name]): int(at)
+            for device, name, at in dumped.get("alarmed", ())
+            if device in slot_of and name in CODE
+        }

@@ -36,6 +36,9 @@ class Judge(Protocol):
 
     def judge_time(self, slot: Any, observed: Ints, received: Ints, quality: Any) -> None: ...
     def judge_values(self, quantity: Any, value: Floats, quality: Any) -> list[int]: ...
+    def judge_order(
+        self, slot: Any, quantity: Any, value: Floats, observed: Ints, received: Ints, quality: Any
+    ) -> None: ...
 
 
 _EARLIEST, _LATEST = 1990, 2200
@@ -167,6 +170,9 @@ class CsvSource:
         if len(batch):
             self.judge.judge_time(batch.slot, batch.observed_at_ms, batch.received_at_ms, batch.quality)
             self.judge.judge_values(batch.quantity, batch.value, batch.quality)
+            self.judge.judge_order(
+                batch.slot, batch.quantity, batch.value, batch.observed_at_ms, batch.received_at_ms, batch.quality
+            )
         return batch
 
     def _numbers(self, names: Sequence[str], known: dict[str, int], lost: str) -> Ints:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hub.ingest.screen import Limits, Screen
+from hub.model.quantities import CODE
 from hub.model.readings import Decoded, Quality
 
 NOW = 1_704_067_200_000
@@ -179,3 +180,46 @@ def test_the_memory_survives_a_restart_in_another_process_and_with_other_slots(s
     )
     done = subprocess.run([sys.executable, "-c", program], input=kept, capture_output=True, text=True, check=True)
     assert done.stdout.split(maxsplit=2) == ["False", "True", f"{{8: {DAY}}}\n"]
+
+
+def ordered(screen: Screen, *said: tuple[float, int, int], quantity: str = "smoke") -> list[Quality]:
+    """Flags of readings of one detector as (value, observed, received), each of a batch of its own."""
+    found = []
+    for value, observed, received in said:
+        flags = np.zeros(1, np.uint16)
+        one = (np.array([1], np.int32), np.array([CODE[quantity]], np.int16), np.array([value]))
+        screen.judge_order(*one, np.array([observed], np.int64), np.array([received], np.int64), flags)
+        found.append(Quality(int(flags[0])))
+    return found
+
+
+def test_an_all_clear_from_before_the_alarm_does_not_end_it(screen: Screen) -> None:
+    """The one sent first came last."""
+    story = (
+        (1.0, NOW - 6_000, NOW),
+        (0.0, NOW - 10_000, NOW + 10),
+        (0.0, NOW - 1_000, NOW + 20),
+        (0.0, NOW - 9_000, NOW + 30),
+    )
+    assert ordered(screen, *story) == [Quality.GOOD, Quality.LATE, Quality.GOOD, Quality.GOOD]
+
+
+def test_an_all_clear_counts_where_the_alarm_came_without_a_time(screen: Screen) -> None:
+    """The clock of the device may be some seconds behind."""
+    assert ordered(screen, (1.0, NOW, NOW), (0.0, NOW - 2_000, NOW + 1_000)) == [Quality.GOOD] * 2
+
+
+def test_a_clock_that_was_ahead_at_the_alarm_and_was_set_since_keeps_no_alarm_alive(screen: Screen) -> None:
+    assert ordered(screen, (1.0, NOW + 240_000, NOW), (0.0, NOW + 4_900, NOW + 5_000)) == [Quality.GOOD] * 2
+
+
+def test_values_that_are_no_alarms_come_in_any_order(screen: Screen) -> None:
+    story = ((1.0, NOW - 6_000, NOW), (0.0, NOW - 10_000, NOW + 10))
+    assert ordered(screen, *story, quantity="door_open") == [Quality.GOOD] * 2
+
+
+def test_which_alarms_last_survives_a_restart(screen: Screen) -> None:
+    ordered(screen, (1.0, NOW - 6_000, NOW))
+    other = Screen(Limits())
+    other.restore(json.loads(json.dumps(screen.dump(0, ["", "d1"]))), {"d1": 1})
+    assert ordered(other, (0.0, NOW - 10_000, NOW + 10)) == [Quality.LATE]
