@@ -97,19 +97,25 @@ class Kinds:
             code: np.flatnonzero((registry.kind == code) & registry.active).astype(np.int32)
             for code in range(len(registry.kinds))
         }
-        self._rows: dict[tuple[int, ...], Slots] = {}
+        self._rows: dict[tuple[int, ...], tuple[Slots, Slots]] = {}
         self._lists: dict[bytes, tuple[Slots, Slots]] = {}
         self.rank = np.zeros(len(registry), np.int32)
         for slots in self.members.values():
             self.rank[slots] = np.arange(len(slots), dtype=np.int32)
 
-    def row(self, codes: Sequence[int]) -> Slots:
-        """The devices of several kinds, one kind after the other: one array for all rules over the same kinds."""
+    def row(self, codes: Sequence[int]) -> tuple[Slots, Slots]:
+        """The devices of several kinds, one kind after the other, and by kind where they begin (the last entry: retired devices,
+        nowhere): one pair of arrays for all rules over the same kinds."""
         key = tuple(codes)
-        if len(key) == 1:
-            return self.members[key[0]]
         if key not in self._rows:
-            self._rows[key] = np.concatenate([self.members[c] for c in key]) if key else np.empty(0, np.int32)
+            offset = np.full(len(self.registry.kinds) + 1, _OUT_OF_SCOPE, np.int32)
+            size = 0
+            for code in key:
+                offset[code] = size
+                size += len(self.members[code])
+            slots = [self.members[code] for code in key]
+            one = slots[0] if len(slots) == 1 else np.concatenate(slots) if slots else np.empty(0, np.int32)
+            self._rows[key] = (one, offset)
         return self._rows[key]
 
     def listed(self, slots: Slots) -> tuple[Slots, Slots]:
@@ -139,12 +145,7 @@ class RuleTable:
         wanted = rule.spec.device_kinds
         whole = [c for c, name in enumerate(kinds.registry.kinds) if "*" in wanted or name in wanted]
         if len(slots) == sum(len(kinds.members[c]) for c in whole):
-            self._offset = np.full(len(kinds.registry.kinds) + 1, _OUT_OF_SCOPE, np.int32)  # the last one: retired
-            size = 0
-            for code in whole:
-                self._offset[code] = size
-                size += len(kinds.members[code])
-            self.slot = kinds.row(whole)
+            self.slot, self._offset = kinds.row(whole)
         elif len(slots) * 8 >= len(kinds.registry):
             self.slot, self._list = kinds.listed(slots)
         self.cells = Cells.fresh(len(self.slot), rule.run.memory)
