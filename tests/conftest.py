@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+
+from hub.telemetry import log
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 3 << 30
@@ -24,6 +27,19 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+@pytest.fixture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the hub logs during a test, as event dictionaries, however an earlier test has set logging up."""
+    before = structlog.get_config()
+    structlog.configure(processors=[], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False)
+    vars(log).pop("bind", None)  # where a logger that was used once is kept
+    try:
+        with structlog.testing.capture_logs() as found:
+            yield found
+    finally:
+        structlog.configure(**before)
 
 
 @pytest.hookimpl(tryfirst=True)

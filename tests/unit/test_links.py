@@ -226,7 +226,7 @@ def test_what_was_answered_was_read(hub: Hub, phone: TestClient) -> None:
 
 
 def test_while_the_ledger_is_away_the_page_says_so_and_no_log_has_the_link(
-    hub: Hub, phone: TestClient, capsys: pytest.CaptureFixture[str]
+    hub: Hub, phone: TestClient, logs: list[dict[str, Any]]
 ) -> None:
     alert_id = hub.says()
     url = links_of(hub, alert_id)["acknowledge"]
@@ -240,9 +240,8 @@ def test_while_the_ledger_is_away_the_page_says_so_and_no_log_has_the_link(
     hub.parts.answering._queries = type("Away", (), {"one": away})()  # type: ignore[assignment]
     answer = phone.get(url)
     assert answer.status_code == 503
-    said = capsys.readouterr()
-    assert "api.store_away" in said.out + said.err
-    assert token(url) not in said.out + said.err + answer.text
+    assert "api.store_away" in [said["event"] for said in logs]
+    assert token(url) not in f"{logs} {answer.text}"
 
 
 def test_a_recipient_may_not_reach_beyond_the_alert_of_their_link(hub: Hub) -> None:

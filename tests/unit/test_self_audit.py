@@ -275,14 +275,13 @@ def test_the_heartbeat_goes_out_only_while_all_is_accounted_for() -> None:
         deadman.close()
 
 
-def test_the_address_of_the_watcher_is_told_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_address_of_the_watcher_is_told_nowhere(logs: list[dict[str, Any]]) -> None:
     secret = "http://127.0.0.1:9/ping/4b1a7f0e-secret-secret"
     deadman = Deadman(HeartbeatSettings(url_env="X"), secret, "demo", SteppedClock(T0))
     deadman.after(good(T0))
     deadman.close()
-    said = capsys.readouterr()
-    assert "deadman.failed" in said.out + said.err
-    assert "secret-secret" not in said.out + said.err + deadman.trouble + repr(deadman)
+    assert "deadman.failed" in [said["event"] for said in logs]
+    assert "secret-secret" not in f"{logs} {deadman.trouble} {deadman!r}"
 
 
 def test_an_address_that_is_none_is_a_complaint() -> None:
