@@ -149,17 +149,24 @@ def _unread(folder: Path) -> Iterator[Complaint]:
             )
 
 
-def _blind_rules(rules: RuleSet, registry: Registry) -> Iterator[Complaint]:
+def _blind_rules(rules: RuleSet, registry: Registry, *, where: str = "") -> Iterator[Complaint]:
+    """Names in scopes that nothing bears, and devices that a rule can never judge. `where` is said behind the rule's id."""
     from hub.rules.coverage import blind
+    from hub.rules.scope import strangers
 
+    for stranger in strangers(rules, registry):
+        yield replace(
+            stranger, key=f"rule {stranger.key}{where}", message=f"{stranger.message}: nothing is watched there"
+        )
     for one in blind(rules, registry):
         rule = one.rule
-        yield Complaint(file=rule.file, line=rule.line, key=f"rule {rule.id}", message=one.message, remedy=one.remedy)
+        yield Complaint(
+            file=rule.file, line=rule.line, key=f"rule {rule.id}{where}", message=one.message, remedy=one.remedy
+        )
 
 
 def _check_shadow(folder: Path, live: RuleSet, context: Context, registry: Registry | None, found: Examination) -> None:
     """Rules in shadow mode: what is wrong with them stops nothing that runs, so all of it are warnings."""
-    from hub.rules.coverage import blind
     from hub.rules.ruleset import as_set, laid_over
 
     files = sorted(folder.glob("*.yaml"))
@@ -177,11 +184,7 @@ def _check_shadow(folder: Path, live: RuleSet, context: Context, registry: Regis
     own = as_set([rule for rule in whole.rules if rule.spec.file in files_read])
     found.counts["shadow rules"] = len(own.rules)
     if registry is not None:
-        for one in blind(own, registry):
-            rule, said = one.rule, f"rule {one.rule.id} (in the shadow)"
-            found.warnings.append(
-                Complaint(file=rule.file, line=rule.line, key=said, message=one.message, remedy=one.remedy)
-            )
+        found.warnings += _blind_rules(own, registry, where=" (in the shadow)")
 
 
 def _thin_days(folder: Path, registry: Registry, zone: str) -> Iterator[Complaint]:

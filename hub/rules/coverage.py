@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from hub.model.rules import RuleSpec
 from hub.registry.snapshot import Registry
 from hub.rules.engine import Engine
-from hub.rules.ruleset import RuleSet, Scope
+from hub.rules.ruleset import RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,9 @@ class Blind:
 
 
 def blind(ruleset: RuleSet, registry: Registry) -> Iterator[Blind]:
-    """Rules that name a device, place, model or tag that is not there; rules that cannot see devices in their scope: those that
-    lie in no area of the level at which a rule counts or waits, and those whose reports are expected too seldom for what the rule
-    looks back over."""
-    for rule in ruleset.rules:
-        for one in (rule, *rule.overrides):
-            yield from _strangers(rule.spec, one.scope, registry, "" if one is rule else "an override: ")
+    """Rules that cannot see devices in their scope: those that lie in no area of the level at which a rule counts or waits, and
+    those whose reports are expected too seldom for what the rule looks back over. (Names in scopes: `hub.rules.scope.strangers`.)
+    """
     engine = Engine(ruleset, registry, start_ms=0)
     for table in engine.tables:
         slowest_ms = table.run.slowest_ms
@@ -54,22 +50,6 @@ def blind(ruleset: RuleSet, registry: Registry) -> Iterator[Blind]:
         slots = np.unique(np.concatenate(watched)) if watched else np.empty(0, np.int32)
         lost = slots[(engine.areas.of(area)[slots] < 0) & correlation.may_hold(slots)]
         yield from _nowhere(correlation.spec, registry, area, lost)
-
-
-def _strangers(rule: RuleSpec, scope: Scope, registry: Registry, where: str) -> Iterator[Blind]:
-    """Words of a scope that fit nothing."""
-    details = registry.details
-    for what, names, known in (
-        ("device", scope.devices, registry.slot_of.keys()),
-        ("place", scope.places, registry.places.keys()),
-        ("model", scope.models, set(details.models)),
-        ("tag", scope.tags, {tag for tags in details.tag_sets for tag in tags}),
-    ):
-        for name in names:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                remedy = f"did you mean '{near[0]}'?" if near else "correct it, or take it out"
-                yield Blind(rule, f"{where}there is no {what} '{name}': nothing is watched there", remedy)
 
 
 def _nowhere(rule: RuleSpec, registry: Registry, level: str, slots: NDArray[np.int32]) -> Iterator[Blind]:

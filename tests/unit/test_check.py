@@ -327,3 +327,17 @@ def test_rule_files_that_are_not_read_are_named(folder: Path) -> None:
     unread = [w for w in examine(folder).warnings if "is not read" in w.message]
     assert [Path(w.file).relative_to(folder / "rules").as_posix() for w in unread] == ["mine.yml", "sub/mine.yaml"]
     assert unread[0].remedy.startswith(f"move it to {folder / 'rules' / 'mine.yaml'}")
+
+
+def test_words_of_a_scope_that_fit_nothing_are_named_with_the_nearest_one(folder: Path) -> None:
+    edit(
+        folder / "rules" / "smoke.yaml",
+        "on: {device_kind: heat_detector,",
+        "on: {device_kind: heat_detector, device: [heat-c1b1-1], tag: heated,",
+    )
+    said = [w for w in examine(folder).warnings if "nothing is watched there" in w.message]
+    assert {w.message.split(": nothing")[0] for w in said} == {
+        "no such device in the registry: 'heat-c1b1-1'",
+        "no such tag in the registry: 'heated'",
+    }
+    assert any(w.remedy.startswith("did you mean 'heat-") for w in said)

@@ -76,20 +76,3 @@ def test_a_detector_that_lies_in_no_unit_cannot_be_confirmed_by_another() -> Non
 def test_only_what_endangers_somebody_is_worth_a_word_about_areas() -> None:
     mild = TWO.replace("severity: P1", "severity: P4")
     assert not found(rules(SMOKE, mild), town(("out", "smoke_alarm", GRID, 0)))
-
-
-def test_names_that_nothing_bears_are_said_with_the_nearest_one() -> None:
-    registry = town(("s-1", "smoke_alarm", GRID, 0))
-    wrong = SMOKE.replace(
-        "quantity: smoke", f"quantity: smoke, device: [s-1, s-11], place: {GRID[:-1]}9x, tag: heated, model: X1"
-    )
-    over = SMOKE.replace("id: smoke", "id: other") + ", overrides: [{scope: {device: s-2}, when: {samples: 2}, why: x}]"
-    said = [(one.rule.id, one.message, one.remedy) for one in found(rules(wrong, over), registry)]
-    assert [f"{rule}: {message}".split(": nothing")[0] for rule, message, _ in said] == [
-        "other: an override: there is no device 's-2'",
-        "smoke: there is no device 's-11'",
-        f"smoke: there is no place '{GRID[:-1]}9x'",
-        "smoke: there is no model 'X1'",
-        "smoke: there is no tag 'heated'",
-    ]
-    assert said[0][2] == "did you mean 's-1'?"
