@@ -5,7 +5,6 @@ Only the safe side can be written down: power off, gates open, locks unlocked, s
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +16,7 @@ from hub.documents import Document, Strict
 from hub.errors import Complaint, ConfigError
 from hub.model.commands import Value
 from hub.model.places import Name
+from hub.wrong_values import near
 
 FILE: Final = "actions.yaml"
 Area = Literal["device", "unit", "building", "grid", "compound", "station"]
@@ -165,8 +165,7 @@ def _wrong_rules(table: Table, document: Document, kinds: Mapping[str, str]) -> 
             for k, rule in enumerate(rules):
                 at: documents.Path_ = ("actions", n, "on", part, k)
                 if rule not in kinds:
-                    near = difflib.get_close_matches(rule, kinds, n=1)
-                    remedy = f"did you mean '{near[0]}'?" if near else "write the rule, or leave it out"
+                    remedy = near(rule, kinds, "write the rule, or leave it out")
                     found.append(document.complain(at, f"there is no rule {rule!r}", remedy))
                 elif part == "confirmed" and kinds[rule] != "correlate":
                     message = f"rule {rule!r} needs one trigger only (kind {kinds[rule]})"
@@ -183,7 +182,6 @@ def unknown_devices(folder: Path, table: Table, known: Collection[str]) -> list[
     for n, action in enumerate(table.actions):
         for k, device in enumerate(action.devices):
             if device not in known:
-                near = difflib.get_close_matches(device, known, n=1)
-                remedy = f"did you mean '{near[0]}'?" if near else "add it to devices.csv, or leave it out"
+                remedy = near(device, known, "add it to devices.csv, or leave it out")
                 found.append(document.complain(("actions", n, "devices", k), f"there is no device {device!r}", remedy))
     return found

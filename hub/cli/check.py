@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +16,7 @@ import typer
 
 from hub import documents
 from hub.errors import Complaint, ConfigError
+from hub.wrong_values import near
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -310,7 +310,7 @@ def _lost_contacts(folder: Path, settings: Settings, registry: Registry, found: 
             found.warnings.append(
                 complain(
                     f"'{holder}' cannot be told by {channel}: hub.yaml has no {one} '{address}'",
-                    _near(address, known[channel], f"add it under channels.{channel}.{key}"),
+                    near(address, known[channel], f"add it under channels.{channel}.{key}"),
                 )
             )
 
@@ -339,7 +339,7 @@ def _unheard(folder: Path, settings: Settings) -> Iterator[Complaint]:
             heard.add(address)
         codec, _, rest = address.partition(":")
         if codec not in CODECS and codec not in roots:
-            message, remedy = f"unknown codec '{codec}'", _near(codec, CODECS, f"use {', '.join(CODECS)}")
+            message, remedy = f"unknown codec '{codec}'", near(codec, CODECS, f"use {', '.join(CODECS)}")
         elif codec not in roots:
             message, remedy = f"hub.yaml has no source of codec '{codec}'", "add one under sources"
         elif codec == ZIGBEE and not any(rest.startswith(f"{root}/") for root in roots[codec]):
@@ -360,11 +360,6 @@ def _unheard(folder: Path, settings: Settings) -> Iterator[Complaint]:
             message=f"the self-test of site '{settings.site}' would not be recognised",
             remedy=f"give the canary the address {wanted}",
         )
-
-
-def _near(word: str, known: Collection[str], otherwise: str) -> str:
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{found[0]}'?" if found else otherwise
 
 
 def _print(console: Console, what: str, style: str, complaints: Iterable[Complaint]) -> None:

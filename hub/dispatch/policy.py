@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from itertools import pairwise
@@ -19,6 +18,7 @@ from hub.documents import Document, Strict
 from hub.errors import Complaint, ConfigError
 from hub.model.alerts import Alert
 from hub.model.rules import SEVERITIES
+from hub.wrong_values import near
 
 Unless = Literal["acknowledged", "on_scene", "closed"]
 
@@ -225,8 +225,7 @@ def wrong_rules(path: Path, policy: EscalationPolicy, severities: Mapping[str, s
     found = []
     for rule, ladder in policy.rules.items():
         if rule not in severities:
-            near = difflib.get_close_matches(rule, severities, n=1)
-            remedy = f"did you mean '{near[0]}'?" if near else "remove it, or write the rule"
+            remedy = near(rule, severities, "remove it, or write the rule")
             found.append(document.complain(("rules", rule), "there is no rule with this id", remedy))
         elif severities[rule] == "P1" and not ladder.fit_for_fire:
             found.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from hub.documents import Document
 from hub.errors import Complaint, ConfigError
 from hub.ingest.codecs import CODECS, Profiled
 from hub.ingest.router import Source
+from hub.wrong_values import near
 
 
 class Entry(Protocol):
@@ -35,9 +35,8 @@ def sources_of(entries: Sequence[Entry], folder: Path, document: Document | None
             if kind is not None:
                 found.append(Source(codec=kind.name, root=entry.root or kind.usual_root, also=entry.also, kind=kind))
         elif entry.codec not in CODECS:
-            near = get_close_matches(entry.codec, CODECS, n=1)
             every = f"use {', '.join(CODECS)}, or a profile of your own: profiles/mine.yaml"
-            remedy = f"did you mean '{near[0]}'?" if near else every
+            remedy = near(entry.codec, CODECS, every)
             wrong.append(document.complain(("sources", n, "codec"), f"unknown codec {entry.codec!r}", remedy))
         else:
             root = entry.root or CODECS[entry.codec].usual_root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from hub.rules.entries import OverrideEntry, RuleEntry, Where, Words, names_in
 from hub.rules.kinds import KINDS
 from hub.rules.kinds.kind import Compiled, Context
 from hub.rules.naming import named
+from hub.wrong_values import near
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +179,11 @@ def _rule(document: Document, n: int, data: Any, context: Context) -> tuple[Rule
         return None, wrong
     kind = KINDS[entry.kind]
     if kind.needs_quantity and entry.on.quantity not in QUANTITIES:
-        near = difflib.get_close_matches(entry.on.quantity, QUANTITIES, n=1)
         wrong.append(
             document.complain(
                 (*at, "on", "quantity"),
                 f"unknown quantity {entry.on.quantity!r}" if entry.on.quantity else "this key is missing",
-                f"did you mean '{near[0]}'?" if near else "see hub/model/quantities.py for the table",
+                near(entry.on.quantity, QUANTITIES, "see hub/model/quantities.py for the table"),
             )
         )
     if not kind.needs_quantity and entry.on.quantity:
@@ -339,8 +338,7 @@ def _lost_references(rules: list[Rule], complaints: list[Complaint]) -> list[Com
     for rule in rules:
         for other in dict.fromkeys(_needs(rule)):
             if other not in known and not complaints:
-                near = difflib.get_close_matches(other, known, n=1)
-                remedy = f"did you mean '{near[0]}'?" if near else "name a rule of this folder"
+                remedy = near(other, known, "name a rule of this folder")
                 found.append(_about(rule, rule.spec.id, f"refers to a rule that is not there: {other!r}", remedy))
     if not found and _in_turn(known) is None:
         found = [

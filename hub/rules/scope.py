@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from hub.errors import Complaint
 from hub.registry.snapshot import Registry
 from hub.rules.ruleset import Rule, RuleSet, Scope
+from hub.wrong_values import near
 
 Slots = NDArray[np.int32]
 
@@ -157,13 +157,10 @@ def strangers(ruleset: RuleSet, registry: Registry) -> Iterator[Complaint]:
             for word, names in known.items():
                 for name in getattr(one.scope, word):
                     if name not in names:
-                        near = difflib.get_close_matches(name, names, n=1)
                         yield Complaint(
                             file=one.spec.file,
                             line=one.spec.line,
                             key=one.spec.id,
                             message=f"no such {word[:-1]} in the registry: {name!r}",
-                            remedy=f"did you mean '{near[0]}'?"
-                            if near
-                            else "correct the scope, or add it to the registry",
+                            remedy=near(name, names, "correct the scope, or add it to the registry"),
                         )

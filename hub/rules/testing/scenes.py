@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import random
 from collections.abc import Iterable, Sequence
@@ -26,6 +25,7 @@ from hub.rules.ruleset import RuleSet, as_set, load_rules
 from hub.rules.testing import stage
 from hub.rules.testing.scene_file import FLAGS, Expected, Quiet, SceneFile, SceneIn
 from hub.rules.testing.stage import Extra
+from hub.wrong_values import near
 
 START = "2024-03-05T12:00:00"
 """When scenes begin that do not say it, on the wall of the site: a working Tuesday at noon, in a month without holidays."""
@@ -374,5 +374,4 @@ def _names(value: str | list[str]) -> list[str]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{found[0]}'?" if found else "see the rules folder for what there is"
+    return near(name, known, "see the rules folder for what there is")
