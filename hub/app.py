@@ -310,7 +310,7 @@ def build(settings: Settings, roles: Collection[str] = ROLES, *, clock: Clock | 
                 rules=in_force,
                 journal=journal,
                 position=desk.position_of(CONSUMER),
-                decode=Router(sources, context).decode,
+                dialects=Router(sources, context),
                 native=next((source.root for source in sources if source.codec == CANARY_CODEC), None),
                 publish=lambda topic, body: _publish(sessions, topic, body),
                 parts=parts,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub.api.parts import PartHealth
-from hub.audit.alarms import Decode, JournalAlarms, watched_at_once
+from hub.audit.alarms import Dialects, JournalAlarms, watched_at_once
 from hub.audit.deadman import Deadman
 from hub.audit.self_audit import SelfAudit
 from hub.audit.synthetic import QUANTITY, TestFires, devices_in
@@ -49,7 +49,7 @@ def prove(
     rules: Callable[[], RuleSet],
     journal: Journal,
     position: tuple[int, str] | None,
-    decode: Decode,
+    dialects: Dialects,
     native: str | None,
     publish: Callable[[str, bytes], bool],
     parts: Mapping[str, Callable[[], PartHealth]],
@@ -87,7 +87,7 @@ def prove(
         clock,
         alarms=JournalAlarms(
             journal,
-            decode,
+            dialects,
             registry,
             lambda: watched_at_once(rules()),
             position=position[0] if position is not None and position[1] == journal.identity else journal.head,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from hub.ingest.plain import Glance
 from hub.model.quantities import ALARM_QUANTITY
 from hub.model.readings import Decoded, Quality, Reject
 from hub.registry.snapshot import Registry
@@ -26,37 +27,44 @@ class Said(NamedTuple):
     position: int
 
 
-class Decode(Protocol):
-    def __call__(
+class Dialects(Protocol):
+    """What understands messages, e.g. a `Router`; one of its own, since it remembers devices."""
+
+    @property
+    def plain(self) -> Glance: ...
+
+    def decode(
         self, topic: str, payload: bytes, *, received_at_ms: int, retained: bool
     ) -> tuple[Decoded, ...] | Reject: ...
 
 
 def alarms_in(
-    records: Iterable[Record], decode: Decode, registry: Registry, watched: Mapping[str, frozenset[str]]
+    records: Iterable[Record], dialects: Dialects, registry: Registry, watched: Mapping[str, frozenset[str]]
 ) -> list[Said]:
     """The first alarm of each device and quantity in `records` that a rule must judge at once (`watched_at_once`).
 
-    What is retained, only a test or doubtful is left out: whether such a thing raises is for the rules to decide.
+    A message that a glance tells to be of gauges and counters only holds no alarm, and is not decoded. What is retained, only a test or doubtful is left out: whether such a thing raises is for the rules to decide.
     """
     found: dict[tuple[str, str], Said] = {}
+    plain, kinds = dialects.plain, registry.kinds
     for record in records:
         if record.kind == TICK or record.retained or record.topic.startswith(_OWN):
             continue
-        said = decode(record.topic, record.payload, received_at_ms=record.at_ms, retained=False)
+        if plain(record.topic, record.payload, record.at_ms) is not None:
+            continue
+        said = dialects.decode(record.topic, record.payload, received_at_ms=record.at_ms, retained=False)
         if isinstance(said, Reject):
             continue
         for one in said:
             slot = registry.slot_of_address.get(one.address)
             if slot is None or one.ignored or not one.readings:
                 continue
-            device = registry.device(slot)
             for reading in one.readings:
                 if reading.quantity not in _SWITCHES or reading.value is not True or int(reading.quality) & _DOUBTFUL:
                     continue
-                if device.kind in watched.get(reading.quantity, ()):
-                    key = (device.id, reading.quantity)
-                    found.setdefault(key, Said(device.id, reading.quantity, record.at_ms, record.position))
+                if kinds[registry.kind[slot]] in watched.get(reading.quantity, ()):
+                    key = (registry.ids[slot], reading.quantity)
+                    found.setdefault(key, Said(*key, record.at_ms, record.position))
     return list(found.values())
 
 
@@ -89,15 +97,15 @@ class JournalAlarms:
     def __init__(
         self,
         journal: Journal,
-        decode: Decode,
+        dialects: Dialects,
         registry: Callable[[], Registry],
         watched: Callable[[], Mapping[str, frozenset[str]]],
         *,
         position: int,
         breathe: Callable[[], object] = lambda: None,
     ) -> None:
-        self._journal, self._decode, self._registry, self._watched, self._breathe = (
-            journal, decode, registry, watched, breathe,
+        self._journal, self._dialects, self._registry, self._watched, self._breathe = (
+            journal, dialects, registry, watched, breathe,
         )  # fmt: skip
         self._position = max(position, journal.tail)
 
@@ -113,7 +121,7 @@ class JournalAlarms:
                 continue
             if not records:
                 break
-            found += alarms_in(records, self._decode, registry, watched)
+            found += alarms_in(records, self._dialects, registry, watched)
             self._position = records[-1].position + 1
             self._breathe()
         return found

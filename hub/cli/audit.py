@@ -148,7 +148,7 @@ def _alarms(settings: Settings, registry: Any, shelf: Any, begin: int, end: int)
     context = CodecContext(
         zone=settings.timezone, known=lambda a: a in registry.slot_of_address, own_text=lambda a: registry.own_text(a)
     )
-    decode = Router(sources_of(settings.sources, settings.folder), context).decode
+    dialects = Router(sources_of(settings.sources, settings.folder), context)
     position = shelf.position_at(begin)
     while True:
         try:
@@ -158,7 +158,7 @@ def _alarms(settings: Settings, registry: Any, shelf: Any, begin: int, end: int)
             continue
         if not records or records[0].at_ms >= end:
             return
-        yield from alarms_in((r for r in records if begin <= r.at_ms < end), decode, registry, watched)
+        yield from alarms_in((r for r in records if begin <= r.at_ms < end), dialects, registry, watched)
         position = records[-1].position + 1
 
 

@@ -223,7 +223,7 @@ def test_what_devices_say_is_read_apart_from_the_rules() -> None:
 
     registry = example_registry()
     context = CodecContext(zone="Asia/Shanghai", known=lambda a: a in registry.slot_of_address)
-    decode = Router([Source(codec="zigbee2mqtt", root="zigbee2mqtt")], context).decode
+    dialects = Router([Source(codec="zigbee2mqtt", root="zigbee2mqtt")], context)
     watched = watched_at_once(load_rules(CONFIG / "rules"))
     assert "smoke_alarm" in watched["smoke"]
     topic = next(a for a in registry.device(registry.slot_of["smoke-c1b1-01"]).addresses).partition(":")[2]
@@ -240,8 +240,37 @@ def test_what_devices_say_is_read_apart_from_the_rules() -> None:
         record(6),
         record(7),
     ]
-    assert alarms_in(records, decode, registry, watched) == [Said("smoke-c1b1-01", "smoke", T0, 6)]
-    assert alarms_in(records, decode, registry, {}) == []
+    assert alarms_in(records, dialects, registry, watched) == [Said("smoke-c1b1-01", "smoke", T0, 6)]
+    assert alarms_in(records, dialects, registry, {}) == []
+
+
+def test_an_alarm_is_found_among_everyday_messages_of_the_same_device() -> None:
+    """Those are only glanced at."""
+    from hub.ingest.codecs.context import CodecContext
+    from hub.ingest.router import Router, Source
+
+    registry = example_registry()
+    device = next(d for d in registry.devices() if d.kind == "smoke_alarm" and d.addresses[0].startswith("native-v1:"))
+    prefix = "sc/v1/" + device.addresses[0].partition(":")[2]
+    context = CodecContext(zone="Asia/Shanghai", known=lambda a: a in registry.slot_of_address)
+    dialects = Router([Source(codec="native-v1", root="sc/v1")], context)
+
+    def tele(n: int, **values: object) -> Record:
+        return Record(
+            n, 0, T0 + n, f"{prefix}/tele", json.dumps({"v": 1, "seq": n, "ts": T0 + n, "m": values}).encode(), False
+        )
+
+    records = [
+        tele(1, battery_pct=80.0),
+        tele(2, battery_pct=80.0),
+        tele(3, battery_pct=80.0, smoke=True),
+        tele(4, battery_pct=80.0),
+    ]
+    event = json.dumps({"v": 1, "id": "e", "seq": 5, "ts": T0 + 5, "type": "alarm", "alarm": "smoke", "active": True})
+    fire = Record(5, 0, T0 + 5, f"{prefix}/event", event.encode(), False)
+    watched = watched_at_once(load_rules(CONFIG / "rules"))
+    assert alarms_in(records, dialects, registry, watched) == [Said(device.id, "smoke", T0 + 3, 3)]
+    assert alarms_in([*records[:2], fire], dialects, registry, watched) == [Said(device.id, "smoke", T0 + 5, 5)]
 
 
 # The heartbeat outside -----------------------------------------------------------------------------------------------
